@@ -1,0 +1,62 @@
+"""Checkpoints are data: opened without running code, written whole or not at all."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+_HINT = ('The file is refused rather than run as a program. If it is a checkpoint of another project, turn it into ours with '
+         'tools/model_converters; if it came from an interrupted copy, fetch it again.')
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be read safely; the message names the file."""
+
+
+def _allowed_types() -> list[Any]:
+    """What mmengine writes beside tensors into its own checkpoints: log histories and numpy numbers."""
+    from mmengine.logging import HistoryBuffer
+
+    core = np._core if hasattr(np, '_core') else np.core
+    numbers = ('float64', 'float32', 'int64', 'int32', 'uint8', 'uint32', 'bool')
+    return [HistoryBuffer, np.ndarray, np.dtype, core.multiarray._reconstruct, core.multiarray.scalar,
+            *(type(np.dtype(kind)) for kind in numbers)]
+
+
+def load_checkpoint_file(path: str | os.PathLike, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint file as data.
+
+    Args:
+        path: ``.safetensors`` (tensors only; gives ``{'state_dict': ...}``) or a file of ``torch.save``.
+        map_location: as in ``torch.load``.
+
+    Returns:
+        The dictionary in the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: the file is broken, or holds objects other than data.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    try:
+        if path.suffix == '.safetensors':
+            from safetensors.torch import load_file
+
+            device = map_location if isinstance(map_location, (str, torch.device)) else 'cpu'
+            return {'state_dict': load_file(str(path), device=str(device))}
+        with torch.serialization.safe_globals(_allowed_types()):
+            return torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f'checkpoint {path} cannot be read: {error}\n{_HINT}') from error
+
+
+def save_checkpoint_file(checkpoint: dict[str, Any], path: str | os.PathLike) -> None:
+    """Write a checkpoint so that the file of this name is always whole: to a neighbour first, flushed, then renamed."""
+    from mmlvs.io.atomic import atomic_path
+
+    with atomic_path(path) as temporary:
+        torch.save(checkpoint, temporary)

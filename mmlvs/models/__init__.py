@@ -1,0 +1,6 @@
+"""Networks: backbones, text encoders, decoders, losses, and the methods built from them."""
+
+from mmlvs.models.data_preprocessor import ClipDataPreprocessor
+from mmlvs.models.segmentors import VideoSegmentor
+
+__all__ = ['ClipDataPreprocessor', 'VideoSegmentor']

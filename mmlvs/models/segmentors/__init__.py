@@ -1,0 +1,5 @@
+"""One file a method."""
+
+from mmlvs.models.segmentors.base import VideoSegmentor
+
+__all__ = ['VideoSegmentor']
