@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmlvs.io.atomic import atomic_path
+
 _HINT = ('The file is refused rather than run as a program. If it is a checkpoint of another project, turn it into ours with '
          'tools/model_converters; if it came from an interrupted copy, fetch it again.')
 
@@ -56,7 +58,5 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: Any = 'cpu') -> 
 
 def save_checkpoint_file(checkpoint: dict[str, Any], path: str | os.PathLike) -> None:
     """Write a checkpoint so that the file of this name is always whole: to a neighbour first, flushed, then renamed."""
-    from mmlvs.io.atomic import atomic_path
-
     with atomic_path(path) as temporary:
         torch.save(checkpoint, temporary)

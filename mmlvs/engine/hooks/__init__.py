@@ -1,0 +1,7 @@
+"""Hooks: clip state, random numbers, vocabulary, pictures."""
+
+from mmlvs.engine.hooks.clip_state_hook import ClipStateHook
+from mmlvs.engine.hooks.random_state_hook import RandomStateHook
+from mmlvs.engine.hooks.vocabulary_hook import VocabularyHook
+
+__all__ = ['ClipStateHook', 'RandomStateHook', 'VocabularyHook']

@@ -1,0 +1,54 @@
+"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT [--work-dir DIR] [--out FILE.json] [--show-dir DIR] ...``."""
+
+import argparse
+import json
+import os
+import os.path as osp
+
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
+
+from mmlvs.engine.entry import make_runner, warn_without_tensorboard
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Test a checkpoint')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file (.pth or .safetensors)')
+    parser.add_argument('--work-dir', help='folder of logs and tables; default work_dirs/<config name>')
+    parser.add_argument('--out', help='write the scores to this JSON file')
+    parser.add_argument('--show-dir', help='write overlays of every tested clip into this folder')
+    parser.add_argument('--amp', action='store_true', help='autocast in the forward pass')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings: key=value …')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
+        'work_dirs', osp.splitext(osp.basename(args.config))[0])
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.show_dir:
+        hook = cfg.default_hooks.get('visualization') or dict(type='mmlvs.ClipVisualizationHook')
+        cfg.default_hooks.visualization = {**hook, 'test_dir': args.show_dir}
+    warn_without_tensorboard(cfg)
+    scores = make_runner(cfg).test()
+    if args.out and is_main_process():
+        from mmlvs.io.atomic import atomic_path
+
+        with atomic_path(args.out) as temporary, open(temporary, 'w') as f:
+            json.dump(scores, f, indent=1)
+
+
+if __name__ == '__main__':
+    main()
