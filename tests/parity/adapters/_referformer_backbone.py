@@ -1,0 +1,93 @@
+"""ReferFormer's backbones, position encodings and text path, alone."""
+
+import numpy as np
+import torch
+
+from mmlvs.io.conversions.backbones import REFERENCE_BACKBONE_RULES, ROBERTA_RULES, apply_rules, under_prefix
+from mmlvs.models.backbones import ResNetBackbone, SwinBackbone, VideoSwinBackbone
+from mmlvs.models.layers.feature_resizer import FeatureResizer
+from mmlvs.models.layers.position_encoding import ClipPositionEncoding, FramePositionEncoding, TextPositionEncoding
+
+BODY = 'backbone.0.body.'
+SWIN_KEYS = ('embed_dim', 'depths', 'num_heads', 'mlp_ratio', 'qkv_bias', 'patch_norm', 'drop_path_rate')
+
+
+def build_backbone(settings: dict) -> torch.nn.Module:
+    """One of our backbones from the ``backbone`` settings of a case."""
+    kind = settings['type']
+    if kind == 'resnet':
+        return ResNetBackbone(depths=settings['blocks'], base_width=settings['base_width'])
+    kwargs = {key: settings[key] for key in SWIN_KEYS if key in settings}
+    kwargs['out_norm'] = settings['output_norm']
+    patch = settings['patch_size']
+    if kind == 'swin':
+        return SwinBackbone(patch_size=patch, window_size=settings['window_size'], **kwargs)
+    if kind == 'video_swin':
+        if patch[0] != 1 or patch[1] != patch[2]:
+            raise ValueError(f'expected a patch of one frame and a square, found {patch}')
+        return VideoSwinBackbone(patch_size=patch[1], window_size=settings['window_size'], **kwargs)
+    raise ValueError(f'backbone of type {kind!r} is not known')
+
+
+def tensors(state: dict) -> dict[str, torch.Tensor]:
+    """Arrays of a case as tensors."""
+    return {name: torch.from_numpy(np.asarray(value)) for name, value in state.items()}
+
+
+def run_backbone(case, dtype: str) -> dict:
+    """All outputs of the backbone on the one array of the case, (N, 3, H, W)."""
+    settings = case.settings['backbone']
+    backbone = build_backbone(settings)
+    rules = under_prefix(REFERENCE_BACKBONE_RULES[settings['type']], BODY, '')
+    backbone.load_state_dict(apply_rules(tensors(case.state_dict()), rules))
+    backbone.eval().to(getattr(torch, dtype))
+    (frames, ) = (v for v in case.inputs.values() if isinstance(v, np.ndarray) and v.ndim == 4)
+    frames = torch.from_numpy(frames).to(getattr(torch, dtype))
+    frames = frames.unflatten(0, (-1, case.settings.get('num_frames', 1)))  # (B*T, 3, H, W) -> (B, T, 3, H, W)
+    with torch.no_grad():
+        maps = backbone(frames)
+    return {f'backbone{i}': x.flatten(0, 1).numpy() for i, x in enumerate(maps)}
+
+
+def run_position_encodings(case, dtype: str) -> dict:
+    """Encodings of the given masks, normalised and not; always float32."""
+    del dtype
+    settings = case.settings['position_encoding']
+    common = {key: settings[key] for key in ('temperature', 'scale', 'eps') if key in settings}
+    masks = {key: torch.from_numpy(np.asarray(case.inputs[key])).bool()
+             for key in ('mask1d', 'mask2d', 'mask3d') if key in case.inputs}
+    if 'mask3d' in masks:  # (B*T, h, w) -> (B, T, h, w)
+        masks['mask3d'] = masks['mask3d'].unflatten(0, (-1, case.settings['num_frames']))
+    makers = {
+        '1d': (TextPositionEncoding, 'features_1d'),
+        '2d': (FramePositionEncoding, 'features_2d_per_axis'),
+        '3d': (ClipPositionEncoding, 'features_3d_per_axis'),
+    }
+    out = {}
+    for axes, (maker, features) in makers.items():
+        if f'mask{axes}' not in masks:
+            continue
+        for suffix, normalize in (('', True), ('_unnormalized', False)):
+            encoding = maker(num_features=settings[features], normalize=normalize, **common)
+            out[f'pos{axes}{suffix}'] = encoding(masks[f'mask{axes}']).numpy()
+    return out
+
+
+HANDLERS = {
+    'swin_backbone': run_backbone,
+    'video_swin_backbone_long': run_backbone,
+    'position_encodings': run_position_encodings,
+}
+
+
+def claims(case) -> str | None:
+    """The handler for a case of another name, told by what it holds."""
+    if case.kind != 'module':
+        return None
+    names = set(case.inputs)
+    if names & {'mask1d', 'mask2d', 'mask3d'} and 'position_encoding' in case.settings:
+        return 'position_encodings'
+    outputs = list(case.output_names)
+    if 'backbone' in case.settings and outputs and all(name.startswith('backbone') for name in outputs):
+        return 'swin_backbone' if case.settings['backbone']['type'] == 'swin' else 'video_swin_backbone_long'
+    return None
