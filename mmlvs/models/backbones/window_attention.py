@@ -1,0 +1,273 @@
+"""Self-attention in windows of space and time: the building block of image Swin and Video Swin.
+
+One implementation serves both. Tokens are always (B, T, h, w, C); window and shift are triples (time, height, width) and an
+image is the case T = 1 with a temporal window of 1.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn.bricks import DropPath
+from torch import Tensor, nn
+
+Triple = tuple[int, int, int]
+
+MASKED_LOGIT = -100.0
+"""Added to the logit of two tokens that the cyclic shift has brought together from different ends of a map."""
+
+
+def window_in_use(size: Triple, window: Triple, shift: Triple, *, shrink: bool) -> tuple[Triple, Triple]:
+    """Window and shift that a map of ``size`` (T, h, w) gets.
+
+    With ``shrink`` (Video Swin) an axis that fits into one window gets a window of its own length and no shift; without
+    (image Swin) window and shift stay as configured and the map is padded.
+    """
+    if not shrink:
+        return window, shift
+    fits = [n <= w for n, w in zip(size, window, strict=True)]
+    used = tuple(n if fit else w for n, w, fit in zip(size, window, fits, strict=True))
+    moved = tuple(0 if fit else s for s, fit in zip(shift, fits, strict=True))
+    return used, moved
+
+
+@functools.lru_cache(maxsize=64)
+def relative_position_index(window: Triple, num_tokens: int, device: torch.device) -> Tensor:
+    """Rows of the relative position table for the first ``num_tokens`` tokens of a full ``window``.
+
+    Token n of the window lies at (t, y, x), counted row-major. A window that was cut to a smaller map looks up the top-left
+    block of the index of the full window. This is what released weights were trained with: the offsets are right
+    if only time is cut, and no longer geometric if height or width is cut.
+
+    Returns:
+        Tensor: int64 (num_tokens * num_tokens,), row-major in (query, key).
+    """
+    with torch.inference_mode(False):  # a cached inference tensor could not take part in a later training step
+        axes = [torch.arange(n, device=device) for n in window]
+        place = torch.stack(torch.meshgrid(*axes, indexing='ij')).flatten(1)[:, :num_tokens]  # (3, N)
+        offset = place[:, :, None] - place[:, None, :]  # (3, N, N), query minus key
+        wt, wh, ww = window
+        rows = (offset[0] + wt - 1) * (2 * wh - 1) + offset[1] + wh - 1
+        rows = rows * (2 * ww - 1) + offset[2] + ww - 1
+        return rows.flatten()  # (N, N) -> (N * N)
+
+
+@functools.lru_cache(maxsize=64)
+def shift_mask(window: Triple, shift: Triple, last: tuple[bool, bool, bool], device: torch.device) -> Tensor:
+    """Additive mask of one window of a shifted map.
+
+    The three slices [0, -window), [-window, -shift), [-shift, end) of an axis cut only its last window, after
+    ``window - shift`` tokens; so the mask depends on the axes along which the window is the ``last`` one, and on nothing else.
+
+    Returns:
+        Tensor: float32 (N, N), 0 inside a region and ``MASKED_LOGIT`` across regions.
+    """
+    with torch.inference_mode(False):
+        region = torch.zeros(window, dtype=torch.long, device=device)
+        for axis, (length, moved, is_last) in enumerate(zip(window, shift, last, strict=True)):
+            part = torch.arange(length, device=device) >= length - moved if is_last and moved else None
+            if part is not None:
+                region = region * 2 + part.long().view([-1 if i == axis else 1 for i in range(3)])
+        region = region.flatten()  # (wt, wh, ww) -> (N,)
+        return torch.where(region[:, None] == region[None, :], 0.0, MASKED_LOGIT).float()
+
+
+def _groups(counts: Triple, shift: Triple) -> Iterator[tuple[tuple[slice, ...], tuple[bool, bool, bool]]]:
+    """Split a grid of windows into blocks that share one shift mask: (slices of the grid, which axes are at their end)."""
+    choices = []
+    for count, moved in zip(counts, shift, strict=True):
+        if not moved:
+            choices.append([(slice(None), False)])
+        elif count == 1:
+            choices.append([(slice(None), True)])
+        else:
+            choices.append([(slice(0, count - 1), False), (slice(count - 1, count), True)])
+    for choice in itertools.product(*choices):
+        slices, last = zip(*choice, strict=True)
+        yield slices, last
+
+
+class WindowAttention(nn.Module):
+    """Multi-head self-attention within windows, with a learned bias for every relative position (Swin, section 3.2).
+
+    Args:
+        channels: width C of the tokens.
+        num_heads: attention heads; must divide ``channels``.
+        window: configured window (wt, wh, ww); fixes the size of the table of relative positions.
+        shrink: see :func:`window_in_use`.
+        qkv_bias: whether the projection to query, key and value has a bias.
+    """
+
+    def __init__(self, *, channels: int, num_heads: int, window: Triple, shrink: bool, qkv_bias: bool = True) -> None:
+        super().__init__()
+        if channels % num_heads:
+            raise ValueError(f'num_heads must divide the channels, found {num_heads} heads for {channels} channels')
+        self.num_heads = num_heads
+        self.window = window
+        self.shrink = shrink
+        rows = (2 * window[0] - 1) * (2 * window[1] - 1) * (2 * window[2] - 1)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
+        self.proj = nn.Linear(channels, channels)
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+
+    def forward(self, x: Tensor, shift: Triple) -> Tensor:
+        """Attend within windows.
+
+        Padding needed to fill the last windows is zero **here**, after the norm, and is not masked: padded tokens are
+        ordinary keys.
+
+        Args:
+            x: normalised tokens (B, T, h, w, C).
+            shift: cyclic shift (t, h, w) in tokens.
+
+        Returns:
+            Tensor: (B, T, h, w, C).
+        """
+        batch, t, h, w, channels = x.shape
+        window, shift = window_in_use((t, h, w), self.window, shift, shrink=self.shrink)
+        pad = [-n % size for n, size in zip((t, h, w), window, strict=True)]
+        if any(pad):
+            x = F.pad(x, (0, 0, 0, pad[2], 0, pad[1], 0, pad[0]))
+        if any(shift):
+            x = torch.roll(x, [-s for s in shift], dims=(1, 2, 3))
+
+        wt, wh, ww = window
+        nt, nh, nw = (n // size for n, size in zip(x.shape[1:4], window, strict=True))
+        tokens = wt * wh * ww
+        # (B, nt*wt, nh*wh, nw*ww, C) -> (B, nt, nh, nw, N, C), tokens of a window in the order t, h, w
+        x = x.view(batch, nt, wt, nh, wh, nw, ww, channels).permute(0, 1, 3, 5, 2, 4, 6, 7)
+        x = x.reshape(batch, nt, nh, nw, tokens, channels)
+        x = self._attend(x, window, shift)
+        # (B, nt, nh, nw, N, C) -> (B, nt*wt, nh*wh, nw*ww, C)
+        x = x.view(batch, nt, nh, nw, wt, wh, ww, channels).permute(0, 1, 4, 2, 5, 3, 6, 7)
+        x = x.reshape(batch, nt * wt, nh * wh, nw * ww, channels)
+
+        if any(shift):
+            x = torch.roll(x, shift, dims=(1, 2, 3))
+        return x[:, :t, :h, :w]
+
+    def _attend(self, x: Tensor, window: Triple, shift: Triple) -> Tensor:
+        """Attention of windows (B, nt, nh, nw, N, C), in groups of windows that share one mask."""
+        *grid, tokens, channels = x.shape
+        # (B, nt, nh, nw, N, 3*C) -> 3 x (B, nt, nh, nw, heads, N, C/heads)
+        qkv = self.qkv(x).view(*grid, tokens, 3, self.num_heads, channels // self.num_heads)
+        q, k, v = qkv.permute(5, 0, 1, 2, 3, 6, 4, 7)
+        bias = self._bias(tokens, q.dtype)
+        groups = list(_groups(tuple(grid[1:]), shift))
+        out = None
+        for place, last in groups:
+            part = (slice(None), *place)
+            mask = bias + shift_mask(window, shift, last, x.device).to(bias.dtype) if any(last) else bias
+            # (B, n, n, n, heads, N, d) -> (windows, heads, N, d), the layout that fused attention takes
+            part_q, part_k, part_v = (y[part].flatten(0, 3) for y in (q, k, v))
+            result = F.scaled_dot_product_attention(part_q, part_k, part_v, attn_mask=mask)
+            # (windows, heads, N, d) -> (B, n, n, n, N, C)
+            result = result.transpose(1, 2).reshape(*q[part].shape[:4], tokens, channels)
+            if len(groups) == 1:
+                out = result
+            else:
+                out = result.new_empty(x.shape) if out is None else out
+                out[part] = result
+        return self.proj(out)
+
+    def _bias(self, tokens: int, dtype: torch.dtype) -> Tensor:
+        """Bias of every pair of tokens, (1, heads, N, N)."""
+        index = relative_position_index(self.window, tokens, self.relative_position_bias_table.device)
+        bias = self.relative_position_bias_table.t().index_select(1, index)  # (heads, N * N)
+        return bias.view(1, self.num_heads, tokens, tokens).to(dtype)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with exact GELU between them, (..., C) -> (..., C)."""
+
+    def __init__(self, *, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, hidden)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(x)))
+
+
+class WindowBlock(nn.Module):
+    """Pre-norm transformer block on (B, T, h, w, C): windowed attention, then MLP, each with a residual.
+
+    Args:
+        channels: width C.
+        num_heads: attention heads.
+        window: configured window (wt, wh, ww).
+        shift: shift of this block (zeros in the even blocks of a stage).
+        shrink: see :func:`window_in_use`.
+        mlp_ratio: hidden width of the MLP divided by C.
+        qkv_bias: bias of the projection to query, key and value.
+        drop_path: probability that a sample skips a branch in training.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        num_heads: int,
+        window: Triple,
+        shift: Triple,
+        shrink: bool,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.shift = shift
+        self.norm1 = nn.LayerNorm(channels)
+        self.attn = WindowAttention(
+            channels=channels, num_heads=num_heads, window=window, shrink=shrink, qkv_bias=qkv_bias)
+        self.drop_path = DropPath(drop_path)
+        self.norm2 = nn.LayerNorm(channels)
+        self.mlp = Mlp(channels=channels, hidden=int(channels * mlp_ratio))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self.attn(self.norm1(x), self.shift))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+class PatchEmbedding(nn.Module):
+    """Cut every frame into square patches and project them, (B, T, 3, H, W) -> (B, T, h, w, C) with h = ceil(H / patch).
+
+    The frame is zero-padded at right and bottom to whole patches.
+    """
+
+    def __init__(self, *, in_channels: int, channels: int, patch_size: int, norm: bool = True) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.proj = nn.Conv2d(in_channels, channels, patch_size, stride=patch_size)
+        self.norm = nn.LayerNorm(channels) if norm else nn.Identity()
+
+    def forward(self, frames: Tensor) -> Tensor:
+        batch, time = frames.shape[:2]
+        x = frames.flatten(0, 1)  # (B, T, 3, H, W) -> (B*T, 3, H, W)
+        x = F.pad(x, (0, -x.shape[3] % self.patch_size, 0, -x.shape[2] % self.patch_size))
+        x = self.proj(x)
+        x = x.permute(0, 2, 3, 1)  # (B*T, C, h, w) -> (B*T, h, w, C)
+        return self.norm(x.unflatten(0, (batch, time)))
+
+
+class PatchMerging(nn.Module):
+    """Halve height and width of every frame, (B, T, h, w, C) -> (B, T, ceil(h / 2), ceil(w / 2), 2C).
+
+    The four phases are concatenated as (row, column) = (even, even), (odd, even), (even, odd), (odd, odd).
+    """
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * channels)
+        self.reduction = nn.Linear(4 * channels, 2 * channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, (0, 0, 0, x.shape[3] % 2, 0, x.shape[2] % 2))
+        phases = [x[:, :, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+        return self.reduction(self.norm(torch.cat(phases, dim=-1)))
