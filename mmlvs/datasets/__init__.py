@@ -1,5 +1,23 @@
-"""Annotation formats turned into items."""
+"""Data sets: annotation formats to items. They know files and no model."""
 
+from mmlvs.datasets import transforms
+from mmlvs.datasets.base import Expression, VideoExpressionDataset, VideoRecord
+from mmlvs.datasets.mask_sources import FrameMasks, IndexPNG, MaskSource
+from mmlvs.datasets.ref_youtube_vos import REF_YOUTUBE_VOS_CATEGORIES, RefYouTubeVOSDataset, category_number
 from mmlvs.datasets.samplers import ClipIndex, ClipSampler, VideoSampler
 
-__all__ = ['ClipIndex', 'ClipSampler', 'VideoSampler']
+__all__ = [
+    'REF_YOUTUBE_VOS_CATEGORIES',
+    'ClipIndex',
+    'ClipSampler',
+    'Expression',
+    'FrameMasks',
+    'IndexPNG',
+    'MaskSource',
+    'RefYouTubeVOSDataset',
+    'VideoExpressionDataset',
+    'VideoRecord',
+    'VideoSampler',
+    'category_number',
+    'transforms',
+]

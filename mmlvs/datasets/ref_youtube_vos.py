@@ -1,0 +1,140 @@
+"""Ref-YouTube-VOS (2021 release) and every data set written in its layout."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmlvs.datasets.base import Expression, VideoExpressionDataset, VideoRecord
+from mmlvs.datasets.mask_sources import IndexPNG, MaskSource, object_number
+from mmlvs.registry import DATASETS
+
+REF_YOUTUBE_VOS_CATEGORIES = (
+    'airplane', 'ape', 'bear', 'bike', 'bird', 'boat', 'bucket', 'bus', 'camel', 'cat', 'cow', 'crocodile', 'deer', 'dog',
+    'dolphin', 'duck', 'eagle', 'earless_seal', 'elephant', 'fish', 'fox', 'frisbee', 'frog', 'giant_panda', 'giraffe',
+    'hand', 'hat', 'hedgehog', 'horse', 'knife', 'leopard', 'lion', 'lizard', 'monkey', 'motorbike', 'mouse', 'others', 'owl',
+    'paddle', 'parachute', 'parrot', 'penguin', 'person', 'plant', 'rabbit', 'raccoon', 'sedan', 'shark', 'sheep', 'sign',
+    'skateboard', 'snail', 'snake', 'snowboard', 'squirrel', 'surfboard', 'tennis_racket', 'tiger', 'toilet', 'train', 'truck',
+    'turtle', 'umbrella', 'whale', 'zebra')
+"""The 65 categories; a name's position is its number."""
+
+LAYOUTS: dict[str, dict[str, Any]] = dict(
+    official=dict(expressions='meta_expressions/{split}/meta_expressions.json', meta='{split}/meta.json',
+                  frames='{split}/JPEGImages', masks='{split}/Annotations', without={'valid': 'test'}),
+    flat=dict(expressions='meta_expressions.json', meta='meta.json', frames='JPEGImages', masks='Annotations', without={}),
+)
+"""Where things lie under the root; ``without``: split -> split whose videos are taken out of it."""
+
+
+@DATASETS.register_module()
+class RefYouTubeVOSDataset(VideoExpressionDataset):
+    """Ref-YouTube-VOS: ``meta_expressions.json``, folders of JPEG frames and of index PNGs.
+
+    The official ``valid`` file also lists the videos of ``test``; those are taken out (202 of 507 stay). Unknown keys of
+    expressions are kept in ``expressions_info``. ``obj_id`` is a string or number, or a list of them (union); the official
+    ``valid`` and ``test`` files have none.
+
+    Args:
+        layout: ``'official'`` (``<root>/<split>/JPEGImages/<video>/<frame>.jpg``), ``'flat'`` (the root is one split:
+            ``<root>/JPEGImages/...``, ``<root>/meta_expressions.json``), or a dict with ``base`` (one of the two) and the
+            keys of :data:`LAYOUTS` that differ.
+        The others are those of :class:`VideoExpressionDataset`.
+    """
+
+    name = 'Ref-YouTube-VOS'
+
+    def __init__(self, *, data_root: str | Path, split: str = 'train', pipeline: Sequence[dict | Callable] = (),
+                 unit: str | None = None, clip_length: int | None = None, stride: int | None = None,
+                 test_mode: bool = False, with_masks: bool | str = 'auto', seed: int = 0, max_retries: int = 100,
+                 limit: int | None = None, layout: str | Mapping[str, Any] = 'official') -> None:
+        self.layout = _layout(layout)
+        super().__init__(data_root=data_root, split=split, pipeline=pipeline, unit=unit, clip_length=clip_length,
+                         stride=stride, test_mode=test_mode, with_masks=with_masks, seed=seed, max_retries=max_retries,
+                         limit=limit)
+
+    def _place(self, what: str) -> Path:
+        return self.data_root / self.layout[what].format(split=self.split)
+
+    def frame_path(self, video_id: str, frame_id: str) -> Path:
+        """JPEG of a frame."""
+        return self._place('frames') / video_id / f'{frame_id}.jpg'
+
+    def mask_source(self) -> MaskSource | None:
+        """Index PNGs, if the split has the folder."""
+        folder = self._place('masks')
+        return IndexPNG(path=f'{folder}/{{video}}/{{frame}}.png') if folder.is_dir() else None
+
+    def load_videos(self) -> list[VideoRecord]:
+        """See :class:`VideoExpressionDataset`; videos of the split named in ``without`` are taken out."""
+        file = self._place('expressions')
+        videos = _videos_of(file)
+        without = self.layout['without'].get(self.split)
+        if without is not None:
+            other = self.data_root / self.layout['expressions'].format(split=without)
+            if other.is_file():
+                out = set(_videos_of(other))
+                videos = {v: entry for v, entry in videos.items() if v not in out}
+        categories = self._categories()
+        return [_record(file, video_id, entry, categories.get(video_id, {})) for video_id, entry in videos.items()]
+
+    def _categories(self) -> dict[str, dict[str, str]]:
+        file = self._place('meta')
+        if not file.is_file():
+            return {}
+        return {video_id: {o: entry['category'] for o, entry in video.get('objects', {}).items() if 'category' in entry}
+                for video_id, video in _videos_of(file).items()}
+
+
+def category_number(name: str) -> int:
+    """Number of a Ref-YouTube-VOS category, 0..64.
+
+    Raises:
+        ValueError: there is no such category.
+    """
+    if name not in REF_YOUTUBE_VOS_CATEGORIES:
+        raise ValueError(f'category {name!r} is none of the 65 of Ref-YouTube-VOS')
+    return REF_YOUTUBE_VOS_CATEGORIES.index(name)
+
+
+def _layout(layout: str | Mapping[str, Any]) -> dict[str, Any]:
+    changes = {} if isinstance(layout, str) else dict(layout)
+    base = layout if isinstance(layout, str) else changes.pop('base', 'official')
+    if base not in LAYOUTS:
+        raise ValueError(f'layout {base!r}: expected one of {sorted(LAYOUTS)}')
+    unknown = set(changes) - set(LAYOUTS[base])
+    if unknown:
+        raise ValueError(f'layout: unknown {sorted(unknown)}, expected some of {sorted(LAYOUTS[base])}')
+    return {**LAYOUTS[base], **changes}
+
+
+def _videos_of(file: Path) -> dict[str, dict]:
+    if not file.is_file():
+        raise FileNotFoundError(f'{file}: expected the annotation file of the split; check data_root, split and layout')
+    try:
+        videos = json.loads(file.read_text(encoding='utf-8'))['videos']
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f'{file}: is no valid JSON ({error}); fetch or convert it again') from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(f'{file}: expected an object with the key "videos"') from error
+    return videos
+
+
+def _record(file: Path, video_id: str, entry: dict, categories: dict[str, str]) -> VideoRecord:
+    where = f'{file}, video {video_id!r}'
+    for key in ('expressions', 'frames'):
+        if key not in entry:
+            raise ValueError(f'{where}: expected the key {key!r}')
+    expressions = []
+    for expression_id, row in entry['expressions'].items():
+        if not isinstance(row.get('exp'), str):
+            raise ValueError(f'{where}, expression {expression_id!r}: expected the sentence under the key "exp"')
+        objects = row.get('obj_id', [])
+        objects = tuple(str(o) for o in (objects if isinstance(objects, list) else [objects]))
+        try:
+            for object_id in objects:
+                object_number(object_id)
+        except ValueError as error:
+            raise ValueError(f'{where}, expression {expression_id!r}: {error}') from error
+        info = {k: v for k, v in row.items() if k not in ('exp', 'obj_id')}
+        expressions.append(Expression(str(expression_id), row['exp'], objects, info))
+    return VideoRecord(video_id, tuple(str(f) for f in entry['frames']), tuple(expressions), categories)

@@ -1,0 +1,27 @@
+"""Transforms of a whole clip: sampling, loading, geometry, colour, text, packing."""
+
+from mmlvs.datasets.transforms.compose import ClipTransform, Compose, RandomBranchClip
+from mmlvs.datasets.transforms.formatting import PackClip
+from mmlvs.datasets.transforms.geometry import MarkVisible, RandomCropClip, RandomFlipClip, RandomResizeClip, ResizeClip
+from mmlvs.datasets.transforms.loading import LoadFrames, LoadMasks
+from mmlvs.datasets.transforms.photometric import PhotometricDistortClip
+from mmlvs.datasets.transforms.sampling import SampleClip, SampleLocalGlobalFrames
+from mmlvs.datasets.transforms.text import CleanText
+
+__all__ = [
+    'CleanText',
+    'ClipTransform',
+    'Compose',
+    'LoadFrames',
+    'LoadMasks',
+    'MarkVisible',
+    'PackClip',
+    'PhotometricDistortClip',
+    'RandomBranchClip',
+    'RandomCropClip',
+    'RandomFlipClip',
+    'RandomResizeClip',
+    'ResizeClip',
+    'SampleClip',
+    'SampleLocalGlobalFrames',
+]

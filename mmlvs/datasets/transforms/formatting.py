@@ -1,0 +1,45 @@
+"""From the ``results`` dict to the item that a model's data preprocessor takes."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmlvs.datasets.transforms.compose import ClipTransform, Results
+from mmlvs.registry import TRANSFORMS
+from mmlvs.structures import VideoSegDataSample
+
+META_KEYS = ('video_id', 'frame_ids', 'frame_paths', 'num_frames', 'clip', 'key_frames', 'texts', 'expression_ids',
+             'expressions_info', 'object_ids', 'noun_chunks', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'dataset')
+GT_KEYS = ('gt_masks', 'gt_ignore', 'gt_boxes', 'gt_valid', 'gt_annotated', 'gt_labels')
+
+
+@TRANSFORMS.register_module()
+class PackClip(ClipTransform):
+    """Packs streams into ``inputs`` and everything else into a :class:`VideoSegDataSample`.
+
+    Streams become contiguous tensors (T, 3, H, W) of their own type (uint8 or float32); an absent stream has T = 0.
+
+    Raises:
+        KeyError: a key that every item needs is missing.
+        ValueError: a stream has another shape or type.
+    """
+
+    def transform(self, results: Results) -> dict[str, Any]:
+        """The item: ``dict(inputs={stream: tensor}, data_samples=VideoSegDataSample)``."""
+        missing = [key for key in ('frames', *META_KEYS) if key not in results]
+        if missing:
+            raise KeyError(f'PackClip: results lack {missing}; LoadFrames and the data set supply them')
+        inputs = {stream: self._tensor(stream, frames) for stream, frames in results['frames'].items()}
+        sample = VideoSegDataSample(metainfo={key: results[key] for key in META_KEYS})
+        ground_truth = {key: torch.from_numpy(np.ascontiguousarray(results[key])) for key in GT_KEYS if key in results}
+        if ground_truth:
+            sample.set_data(dict(ground_truth, gt_objects=[list(o) for o in results['gt_objects']]))
+        return dict(inputs=inputs, data_samples=sample)
+
+    @staticmethod
+    def _tensor(stream: str, frames: np.ndarray) -> torch.Tensor:
+        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype not in (np.uint8, np.float32):
+            raise ValueError(f'stream {stream!r}: expected uint8 or float32 frames (T, H, W, 3), found {frames.dtype} '
+                             f'{frames.shape}')
+        return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))  # T H W 3 -> T 3 H W

@@ -1,0 +1,149 @@
+"""Which frames of a video make a clip."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmlvs.datasets.transforms.compose import ClipTransform, Results
+from mmlvs.registry import TRANSFORMS
+
+
+@dataclass(frozen=True)
+class GlobalDraw:
+    """The draw of further frames: ``count`` without replacement from ``pool``, besides ``fixed``."""
+
+    pool: tuple[int, ...]
+    count: int
+    fixed: tuple[int, ...] = ()
+
+
+def local_frames(start: int, length: int, before: int, after: int) -> list[int]:
+    """The start frame and its neighbours at distance ``before`` and ``after``, clamped to the video of ``length`` frames."""
+    return [start, max(0, start - before), min(length - 1, start + after)]
+
+
+def global_draw(local: Sequence[int], length: int, count: int, *, repeat: bool = True) -> GlobalDraw:
+    """How ``count`` further frames of a video are drawn around the local ones.
+
+    The pool is every frame before the first local frame, and every frame from the last one on (which can come again). A pool
+    not larger than ``count`` is replaced by the whole video; a video shorter than ``count`` gives all its frames as often as
+    they go into ``count``, and the rest is drawn (the repair of LAVT-RS).
+
+    Args:
+        local: local frames.
+        length: frames of the video.
+        count: number of further frames.
+        repeat: False: all frames are given once only, as the reference has it, which fails for very short videos.
+
+    Raises:
+        ValueError: ``repeat=False`` and the video is too short.
+    """
+    pool = (*range(min(local)), *range(max(local), length))
+    if len(pool) > count:
+        return GlobalDraw(pool, count)
+    everything = tuple(range(length))
+    if length >= count:
+        return GlobalDraw(everything, count)
+    times = count // length if repeat else 1
+    rest = count - times * length
+    if rest > length:
+        raise ValueError(f'video of {length} frames: too short to draw {count} further frames; use repeat=True')
+    return GlobalDraw(everything, rest, everything * times)
+
+
+def local_global_frames(start: int, length: int, num_frames: int, rng: np.random.Generator, *, single: bool = True,
+                        repeat: bool = True) -> list[int]:
+    """Frames of a training clip, ascending: three local ones and others from the whole video.
+
+    Core sampling of ReferFormer and its family: the start frame, one neighbour on each side at a distance of 1..3, then
+    ``num_frames - 3`` others (:func:`global_draw`).
+
+    Args:
+        start: start frame.
+        length: frames of the video.
+        num_frames: frames of the clip.
+        rng: source of the draws: two distances, then positions in the pool.
+        single: one frame means the start frame itself; False: its earlier neighbour (A2D and Ref-DAVIS loaders).
+        repeat: see :func:`global_draw`.
+    """
+    if num_frames == 1 and single:
+        return [start]
+    before, after = (int(rng.integers(1, 4)) for _ in range(2))
+    frames = local_frames(start, length, before, after)
+    if num_frames > 3:
+        draw = global_draw(frames, length, num_frames - 3, repeat=repeat)
+        positions = rng.choice(len(draw.pool), size=draw.count, replace=False)
+        frames += [*draw.fixed, *(draw.pool[int(p)] for p in positions)]
+    return sorted(frames)[:num_frames]
+
+
+def centred_window(position: int, length: int, num_frames: int) -> list[int]:
+    """Window of ``num_frames`` around ``position``, clamped to the video, ascending (A2D, JHMDB; all from 0)."""
+    first = position - num_frames // 2
+    return [min(max(p, 0), length - 1) for p in range(first, first + num_frames)]
+
+
+def consecutive_frames(start: int, length: int, num_frames: int) -> list[int]:
+    """``num_frames`` consecutive frames from ``start``; at the end of the video its last ones (MTTR).
+
+    A video shorter than the clip gives all its frames and repeats the last one.
+    """
+    first = max(0, min(start, length - num_frames))
+    return [min(p, length - 1) for p in range(first, first + num_frames)]
+
+
+def take_frames(results: Results, positions: Sequence[int]) -> Results:
+    """Keep the frames at ``positions`` of the listed ones, in this order; all become key frames."""
+    for key in ('frame_ids', 'frame_paths', 'frame_index'):
+        results[key] = [results[key][p] for p in positions]
+    results['key_frames'] = list(range(len(positions)))
+    return results
+
+
+@TRANSFORMS.register_module()
+class SampleLocalGlobalFrames(ClipTransform):
+    """Draws a training clip around ``results['start_frame']``: three local frames and others of the whole video.
+
+    See :func:`local_global_frames` (ReferFormer, Ref-YouTube-VOS loader). A video shorter than the clip repeats frames.
+
+    Args:
+        num_frames: frames of the clip.
+        reverse_prob: probability of the clip running backwards (ReferDINO: 0.3).
+        single: one frame is the start frame itself; see :func:`local_global_frames`.
+        short_video: ``'repeat'`` frames of a video that is too short, or ``'error'`` as the reference.
+    """
+
+    def __init__(self, *, num_frames: int, reverse_prob: float = 0.0, single: bool = True,
+                 short_video: str = 'repeat') -> None:
+        if num_frames < 1:
+            raise ValueError(f'num_frames {num_frames}: expected at least 1')
+        if short_video not in ('repeat', 'error'):
+            raise ValueError(f"short_video {short_video!r}: expected 'repeat' or 'error'")
+        self.num_frames, self.reverse_prob, self.single, self.short_video = num_frames, reverse_prob, single, short_video
+
+    def transform(self, results: Results) -> Results:
+        """Narrow the listed frames to the clip."""
+        rng, length = results['rng'], len(results['frame_ids'])
+        try:
+            frames = local_global_frames(results['start_frame'], length, self.num_frames, rng, single=self.single,
+                                         repeat=self.short_video == 'repeat')
+        except ValueError as error:
+            raise ValueError(f"video {results['video_id']!r}: {error} (short_video='repeat')") from error
+        if self.reverse_prob > 0 and rng.random() < self.reverse_prob:
+            frames = frames[::-1]
+        return take_frames(results, frames)
+
+
+@TRANSFORMS.register_module()
+class SampleClip(ClipTransform):
+    """Takes ``num_frames`` consecutive frames from ``results['start_frame']``; see :func:`consecutive_frames`."""
+
+    def __init__(self, *, num_frames: int) -> None:
+        if num_frames < 1:
+            raise ValueError(f'num_frames {num_frames}: expected at least 1')
+        self.num_frames = num_frames
+
+    def transform(self, results: Results) -> Results:
+        """Narrow the listed frames to the clip."""
+        return take_frames(results, consecutive_frames(results['start_frame'], len(results['frame_ids']), self.num_frames))
