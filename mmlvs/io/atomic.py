@@ -1,41 +1,75 @@
-"""Files that are whole or not there."""
+"""Files that exist whole or not at all: write beside the target, sync, rename."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary neighbour of ``path`` to write to; it takes the name when the block ends well.
+    """Give a temporary path beside ``path``; on leaving without an error it takes ``path``'s place in one step.
 
-    The neighbour is flushed to disk before it is renamed and removed when the block raises, so a file named ``path`` is
-    always complete: the old one or the new one.
+    A reader sees the old file or the whole new one; an exception or a kill leaves the old file as it was. The temporary
+    file keeps the target's suffix (writers choose their format by it) and is removed when the block raises.
 
     Args:
-        path: the file to write; its folder is made.
+        path: the file to write; missing folders are made.
 
     Yields:
-        the temporary path, with the same suffix.
+        The path to write to.
+
+    Raises:
+        FileNotFoundError: the block wrote nothing.
+        IsADirectoryError: ``path`` is a folder.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix)
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f'{target} is a folder; expected the path of a file to write')
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f'.{target.stem}.', suffix=f'.part{target.suffix}', dir=target.parent)
     os.close(handle)
     temporary = Path(name)
+    temporary.unlink()  # only the unique name is wanted: "wrote nothing" must be seen
     try:
         yield temporary
-        with open(temporary, 'rb+') as f:
-            os.fsync(f.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
+        if not temporary.is_file():
+            raise FileNotFoundError(f'nothing was written for {target}: the writer left no file at {temporary}')
+        _sync(temporary)
+        os.replace(temporary, target)
+        _sync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    value = os.umask(0)
-    os.umask(value)
-    return value
+def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
+    """Write ``data`` to ``path`` atomically and return the path."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+    return Path(path)
+
+
+def write_text(path: str | os.PathLike, text: str) -> Path:
+    """Write ``text`` as UTF-8 to ``path`` atomically and return the path."""
+    return write_bytes(path, text.encode('utf-8'))
+
+
+def write_json(path: str | os.PathLike, value: Any, *, indent: int | None = 2) -> Path:
+    """Write ``value`` as JSON to ``path`` atomically and return the path.
+
+    Raises:
+        ValueError: ``value`` holds NaN or an infinity, which JSON cannot say.
+    """
+    return write_text(path, json.dumps(value, indent=indent, allow_nan=False) + '\n')
+
+
+def _sync(path: Path) -> None:
+    """Ask the system to bring a file or folder to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,10 @@
+"""Files: videos, masks, atomic writing. Checkpoints: ``mmlvs.io.checkpoint``; foreign weights: ``mmlvs.io.conversion``."""
+
+from mmlvs.io.atomic import atomic_path, write_bytes, write_json, write_text
+from mmlvs.io.masks import decode_rle, encode_rle, pascal_palette, read_index_png, write_index_png, write_mask_png
+from mmlvs.io.video import iter_frames, list_frame_files, read_frames, write_video
+
+__all__ = [
+    'atomic_path', 'decode_rle', 'encode_rle', 'iter_frames', 'list_frame_files', 'pascal_palette', 'read_frames',
+    'read_index_png', 'write_bytes', 'write_index_png', 'write_json', 'write_mask_png', 'write_text', 'write_video',
+]
