@@ -118,7 +118,8 @@ def format_statistics(statistics: dict[str, dict]) -> str:
         )
         for key in ('clue_types', 'clues', 'clues_per_expression'):
             if numbers[key]:
-                lines.append(f'  {key.replace("_", " ")}: ' + ', '.join(f'{name} {count}' for name, count in numbers[key].items()))
+                counts = ', '.join(f'{name} {count}' for name, count in numbers[key].items())
+                lines.append(f'  {key.replace("_", " ")}: {counts}')
         if numbers['trivial_j']:
             scores = ', '.join(f'{name} object {j:.3f}' for name, j in numbers['trivial_j'].items())
             lines.append('  mean J of answers that ignore the sentence: ' + scores.replace('all object', 'all objects'))
