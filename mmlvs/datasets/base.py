@@ -19,11 +19,20 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True)
 class Expression:
-    """One sentence about a video: its id, the raw text, its 0..n objects, and whatever else the file says about it."""
+    """One sentence about a video.
+
+    Attributes:
+        expression_id: its id in the video.
+        text: the raw sentence.
+        object_ids: the 0..n objects it refers to; None = the file does not tell.
+        noun_chunks: character spans of noun phrases in ``text``.
+        info: whatever else the file says about it.
+    """
 
     expression_id: str
     text: str
-    object_ids: tuple[str, ...] = ()
+    object_ids: tuple[str, ...] | None = None
+    noun_chunks: tuple[tuple[int, int], ...] = ()
     info: dict = field(default_factory=dict)
 
 
@@ -55,14 +64,16 @@ class ItemPlan:
 class VideoExpressionDataset(Dataset, ABC):
     """Videos with expressions, as items of one clip with all the expressions asked about it.
 
-    Training (``test_mode=False``): every group of expressions (``unit``) of a video, in file order, gives one item for each
-    start frame 0, s, 2s, ... of the sorted frames, s = ``stride`` or ``clip_length``; the pipeline samples the clip around
-    that frame. With ``unit='expression'`` this is the list of ReferFormer and its family (Ref-YouTube-VOS loader).
-    When no frame of the transformed item shows an object that it asks for, another item is drawn at random, at most
-    ``max_retries`` times. All draws of an item come from ``numpy.random.default_rng([seed, epoch, index, retry])``.
+    Training (``test_mode=False``): every group of expressions (``unit``) of a video, in file order, gives one item for
+    each start frame 0, s, 2s, ... of the sorted frames, s = ``stride`` or ``clip_length``; the pipeline samples the
+    clip around that frame. With ``unit='expression'`` this is the list of ReferFormer and its family (Ref-YouTube-VOS
+    loader). When no frame of the transformed item shows an object that it asks for, another item is drawn at random, at
+    most ``max_retries`` times. All draws of an item come from ``numpy.random.default_rng([seed, epoch, index,
+    retry])``.
 
     Testing (``test_mode=True``): every group of expressions of a video is a track: the whole video as one clip, or
-    consecutive clips of ``clip_length`` frames, the last one shorter. Frames keep the order of the file, all are key frames.
+    consecutive clips of ``clip_length`` frames, the last one shorter. Frames keep the order of the file, all are key
+    frames.
 
     Args:
         data_root: folder of the data set.
@@ -137,19 +148,23 @@ class VideoExpressionDataset(Dataset, ABC):
         for expression in video.expressions:
             if not expression.text.strip():
                 raise ValueError(f'{where}: expression {expression.expression_id!r} is empty; correct or remove it')
+            for start, end in expression.noun_chunks:
+                if not 0 <= start < end <= len(expression.text):
+                    raise ValueError(f'{where}: noun chunk {start}..{end} of expression {expression.expression_id!r} '
+                                     f'does not lie in its {len(expression.text)} characters')
         return video
 
     def _decide_masks(self, with_masks: bool | str) -> bool:
         if with_masks is False:
             return False
         nameless = next((f'expression {e.expression_id!r} of video {v.video_id!r}' for v in self.videos
-                         for e in v.expressions if not e.object_ids and not e.info.get('no_target')), None)
-        reason = f'{nameless} names no object' if nameless else None
+                         for e in v.expressions if e.object_ids is None), None)
+        reason = f'{nameless} does not name its object' if nameless else None
         if self.mask_source() is None:
             reason = 'it has no folder of masks'
         if reason and (with_masks is True or not self.test_mode):
-            raise ValueError(f'{self.name}: masks of split {self.split!r} under {self.data_root} are required (training, or '
-                             f"with_masks=True), but {reason}; add them, or test with with_masks='auto'")
+            raise ValueError(f'{self.name}: masks of split {self.split!r} under {self.data_root} are required '
+                             f"(training, or with_masks=True), but {reason}; add them, or test with with_masks='auto'")
         return reason is None
 
     def _plan(self, v: int, video: VideoRecord) -> list[ItemPlan]:
@@ -169,7 +184,7 @@ class VideoExpressionDataset(Dataset, ABC):
             return [tuple(range(len(video.expressions)))]
         if self.unit == 'expression':
             return [(e,) for e in range(len(video.expressions))]
-        groups: dict[tuple[str, ...], list[int]] = {}
+        groups: dict[tuple[str, ...] | None, list[int]] = {}
         for e, expression in enumerate(video.expressions):
             groups.setdefault(expression.object_ids, []).append(e)
         return [tuple(group) for group in groups.values()]
@@ -186,11 +201,14 @@ class VideoExpressionDataset(Dataset, ABC):
         """All expressions in order, raw, for building a vocabulary.
 
         Args:
-            exchanged: append the sentences that a horizontal flip writes (left and right exchanged), so that a vocabulary
-                also knows a word that only occurs after a flip.
+            exchanged: append the sentences that a horizontal flip writes (left and right exchanged), so that a
+                vocabulary also knows a word that only occurs after a flip.
         """
         texts = [expression.text for video in self.videos for expression in video.expressions]
-        return texts + [t for t in (exchange_left_right(t)[0] for t in texts) if t not in set(texts)] if exchanged else texts
+        if exchanged:
+            known = set(texts)
+            texts += [other for other in (exchange_left_right(t)[0] for t in texts) if other not in known]
+        return texts
 
     def video_of(self, index: int) -> str:
         """Id of the video that item ``index`` belongs to."""
@@ -229,16 +247,16 @@ class VideoExpressionDataset(Dataset, ABC):
                 return item
             tried.append(self.video_of(drawn))
         names = ', '.join(dict.fromkeys(tried))
-        raise RuntimeError(f'{self.name}, split {self.split!r}: none of {len(tried)} drawn items shows a target object after '
-                           f'the transforms (item {index}, epoch {epoch}; videos {names}). Check that masks carry the object '
-                           'ids of the expressions, or raise max_retries')
+        raise RuntimeError(f'{self.name}, split {self.split!r}: none of {len(tried)} drawn items shows a target object '
+                           f'after the transforms (item {index}, epoch {epoch}; videos {names}). Check that masks '
+                           'carry the object ids of the expressions, or raise max_retries')
 
     def results_of(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """The ``results`` dict of item ``index`` as the pipeline receives it."""
         plan = self.items[index]
         video = self.videos[plan.video]
         expressions = [video.expressions[e] for e in plan.expressions]
-        object_ids = list(dict.fromkeys(o for e in expressions for o in e.object_ids))
+        object_ids = list(dict.fromkeys(o for e in expressions for o in e.object_ids or ()))
         frame_ids, span = list(video.frame_ids), range(plan.start, plan.stop)
         if not self.test_mode:
             frame_ids, span = sorted(frame_ids), range(len(frame_ids))
@@ -256,10 +274,10 @@ class VideoExpressionDataset(Dataset, ABC):
             texts=[e.text for e in expressions],
             expression_ids=[e.expression_id for e in expressions],
             expressions_info=[dict(e.info) for e in expressions],
-            noun_chunks=[[tuple(span) for span in e.info.get('noun_chunks', [])] for e in expressions],
+            noun_chunks=[list(e.noun_chunks) for e in expressions],
             object_ids=object_ids,
             object_categories=[video.categories.get(o) for o in object_ids],
-            gt_objects=[[object_ids.index(o) for o in e.object_ids] for e in expressions],
+            gt_objects=[[object_ids.index(o) for o in e.object_ids or ()] for e in expressions],
             mask_source=self.mask_source() if self.with_masks else None,
             dataset=self.name,
             rng=rng,
@@ -281,5 +299,5 @@ def shows_target(item: Item) -> bool:
     sample = item.get('data_samples', item)
     valid = sample.get('gt_valid')
     if valid is None:
-        raise ValueError('a training item carries no gt_valid: the pipeline needs LoadMasks (and PackClip as the last step)')
+        raise ValueError('a training item carries no gt_valid: the pipeline needs LoadMasks, and PackClip as last step')
     return bool(valid.any()) or not any(len(objects) for objects in sample.get('gt_objects'))

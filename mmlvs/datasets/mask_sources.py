@@ -87,8 +87,8 @@ def object_number(object_id: str, void: int | None = 255) -> int:
         ValueError: the id is no number from 1 to 255, or it is the void value.
     """
     if not object_id.isdecimal() or not 1 <= int(object_id) <= 255 or int(object_id) == void:
-        raise ValueError(f'object id {object_id!r}: expected the pixel value of an object, a number from 1 to 255 other '
-                         f'than the void value {void}')
+        raise ValueError(f'object id {object_id!r}: expected the pixel value of an object, a number from 1 to 255 '
+                         f'other than the void value {void}')
     return int(object_id)
 
 

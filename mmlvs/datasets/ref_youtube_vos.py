@@ -10,18 +10,19 @@ from mmlvs.datasets.mask_sources import IndexPNG, MaskSource, object_number
 from mmlvs.registry import DATASETS
 
 REF_YOUTUBE_VOS_CATEGORIES = (
-    'airplane', 'ape', 'bear', 'bike', 'bird', 'boat', 'bucket', 'bus', 'camel', 'cat', 'cow', 'crocodile', 'deer', 'dog',
-    'dolphin', 'duck', 'eagle', 'earless_seal', 'elephant', 'fish', 'fox', 'frisbee', 'frog', 'giant_panda', 'giraffe',
-    'hand', 'hat', 'hedgehog', 'horse', 'knife', 'leopard', 'lion', 'lizard', 'monkey', 'motorbike', 'mouse', 'others', 'owl',
-    'paddle', 'parachute', 'parrot', 'penguin', 'person', 'plant', 'rabbit', 'raccoon', 'sedan', 'shark', 'sheep', 'sign',
-    'skateboard', 'snail', 'snake', 'snowboard', 'squirrel', 'surfboard', 'tennis_racket', 'tiger', 'toilet', 'train', 'truck',
-    'turtle', 'umbrella', 'whale', 'zebra')
+    'airplane', 'ape', 'bear', 'bike', 'bird', 'boat', 'bucket', 'bus', 'camel', 'cat', 'cow', 'crocodile', 'deer',
+    'dog', 'dolphin', 'duck', 'eagle', 'earless_seal', 'elephant', 'fish', 'fox', 'frisbee', 'frog', 'giant_panda',
+    'giraffe', 'hand', 'hat', 'hedgehog', 'horse', 'knife', 'leopard', 'lion', 'lizard', 'monkey', 'motorbike',
+    'mouse', 'others', 'owl', 'paddle', 'parachute', 'parrot', 'penguin', 'person', 'plant', 'rabbit', 'raccoon',
+    'sedan', 'shark', 'sheep', 'sign', 'skateboard', 'snail', 'snake', 'snowboard', 'squirrel', 'surfboard',
+    'tennis_racket', 'tiger', 'toilet', 'train', 'truck', 'turtle', 'umbrella', 'whale', 'zebra')
 """The 65 categories; a name's position is its number."""
 
 LAYOUTS: dict[str, dict[str, Any]] = dict(
     official=dict(expressions='meta_expressions/{split}/meta_expressions.json', meta='{split}/meta.json',
                   frames='{split}/JPEGImages', masks='{split}/Annotations', without={'valid': 'test'}),
-    flat=dict(expressions='meta_expressions.json', meta='meta.json', frames='JPEGImages', masks='Annotations', without={}),
+    flat=dict(expressions='meta_expressions.json', meta='meta.json', frames='JPEGImages', masks='Annotations',
+              without={}),
 )
 """Where things lie under the root; ``without``: split -> split whose videos are taken out of it."""
 
@@ -30,14 +31,14 @@ LAYOUTS: dict[str, dict[str, Any]] = dict(
 class RefYouTubeVOSDataset(VideoExpressionDataset):
     """Ref-YouTube-VOS: ``meta_expressions.json``, folders of JPEG frames and of index PNGs.
 
-    The official ``valid`` file also lists the videos of ``test``; those are taken out (202 of 507 stay). Unknown keys of
-    expressions are kept in ``expressions_info``. ``obj_id`` is a string or number, or a list of them (union); the official
-    ``valid`` and ``test`` files have none.
+    The official ``valid`` file also lists the videos of ``test``; those are taken out (202 of 507 stay). Unknown keys
+    of expressions are kept in ``expressions_info``. ``obj_id`` is a string or number, or a list of them (union); the
+    official ``valid`` and ``test`` files have none.
 
     Args:
         layout: ``'official'`` (``<root>/<split>/JPEGImages/<video>/<frame>.jpg``), ``'flat'`` (the root is one split:
-            ``<root>/JPEGImages/...``, ``<root>/meta_expressions.json``), or a dict with ``base`` (one of the two) and the
-            keys of :data:`LAYOUTS` that differ.
+            ``<root>/JPEGImages/...``, ``<root>/meta_expressions.json``), or a dict with ``base`` (one of the two) and
+            the keys of :data:`LAYOUTS` that differ.
         The others are those of :class:`VideoExpressionDataset`.
     """
 
@@ -128,13 +129,15 @@ def _record(file: Path, video_id: str, entry: dict, categories: dict[str, str]) 
     for expression_id, row in entry['expressions'].items():
         if not isinstance(row.get('exp'), str):
             raise ValueError(f'{where}, expression {expression_id!r}: expected the sentence under the key "exp"')
-        objects = row.get('obj_id', [])
-        objects = tuple(str(o) for o in (objects if isinstance(objects, list) else [objects]))
+        objects = row.get('obj_id')
+        if objects is not None:
+            objects = tuple(str(o) for o in (objects if isinstance(objects, list) else [objects]))
         try:
-            for object_id in objects:
+            for object_id in objects or ():
                 object_number(object_id)
         except ValueError as error:
             raise ValueError(f'{where}, expression {expression_id!r}: {error}') from error
-        info = {k: v for k, v in row.items() if k not in ('exp', 'obj_id')}
-        expressions.append(Expression(str(expression_id), row['exp'], objects, info))
+        chunks = tuple((int(start), int(end)) for start, end in row.get('noun_chunks', ()))
+        info = {k: v for k, v in row.items() if k not in ('exp', 'obj_id', 'noun_chunks')}
+        expressions.append(Expression(str(expression_id), row['exp'], objects, chunks, info))
     return VideoRecord(video_id, tuple(str(f) for f in entry['frames']), tuple(expressions), categories)

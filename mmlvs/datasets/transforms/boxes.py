@@ -1,7 +1,7 @@
 """Arithmetic of boxes and masks that the transforms share: pure functions on numpy arrays.
 
-Boxes are x1, y1, x2, y2 in pixels, x2 and y2 the *index* of the last column and row (no + 1), as in the training targets of
-ReferFormer; absent objects have a zero box.
+Boxes are x1, y1, x2, y2 in pixels, x2 and y2 the *index* of the last column and row (no + 1), as in the training
+targets of ReferFormer; absent objects have a zero box.
 """
 
 import numpy as np

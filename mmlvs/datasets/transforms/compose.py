@@ -46,7 +46,7 @@ class Compose:
         for transform in self.transforms:
             results = transform(results)
             if results is None:
-                raise RuntimeError(f'{type(transform).__name__} returned None; a transform of mmlvs returns the results')
+                raise RuntimeError(f'{type(transform).__name__} returned None; it must return the results')
         return results
 
     def __repr__(self) -> str:

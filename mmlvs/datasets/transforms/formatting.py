@@ -10,7 +10,8 @@ from mmlvs.registry import TRANSFORMS
 from mmlvs.structures import VideoSegDataSample
 
 META_KEYS = ('video_id', 'frame_ids', 'frame_paths', 'num_frames', 'clip', 'key_frames', 'texts', 'expression_ids',
-             'expressions_info', 'object_ids', 'noun_chunks', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'dataset')
+             'expressions_info', 'object_ids', 'noun_chunks', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
+             'dataset')
 GT_KEYS = ('gt_masks', 'gt_ignore', 'gt_boxes', 'gt_valid', 'gt_annotated', 'gt_labels')
 
 

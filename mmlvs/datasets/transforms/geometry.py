@@ -55,7 +55,8 @@ def flip_clip(results: Results, words: str = 'whole') -> Results:
 
     Args:
         results: the clip.
-        words: ``'whole'`` words; ``'substring'`` as the reference ("bright" becomes "bleft", noun chunks are dropped); ``'keep'``.
+        words: ``'whole'`` words; ``'substring'`` as the reference ("bright" becomes "bleft", noun chunks are dropped);
+            ``'keep'``.
     """
     _each_stream(results, lambda frames: frames[:, :, ::-1])
     if 'gt_masks' in results:
@@ -79,21 +80,23 @@ def flip_clip(results: Results, words: str = 'whole') -> Results:
 def _each_stream(results: Results, change) -> None:
     for stream, frames in results['frames'].items():
         if len(frames) and tuple(frames.shape[1:3]) != tuple(results['img_shape']):
-            raise ValueError(f"stream {stream!r} of video {results['video_id']!r} has frames of size {frames.shape[1:3]}, but "
-                             f"img_shape is {results['img_shape']}: make streams of another size after the geometry")
+            raise ValueError(f"stream {stream!r} of video {results['video_id']!r} has frames of {frames.shape[1:3]}, "
+                             f"but img_shape is {results['img_shape']}: add streams of another size after the geometry")
         results['frames'][stream] = change(frames)
 
 
 def _same_size(results: Results) -> None:
     found, expected = tuple(results['gt_masks'].shape[-2:]), tuple(results['img_shape'])
     if found != expected:
-        raise ValueError(f"masks of video {results['video_id']!r} have size {found}, frames {expected}: an earlier step left the "
-                         'ground truth at its original size (resize_gt=False); use that in test pipelines only, as last step')
+        raise ValueError(f"masks of video {results['video_id']!r} have size {found}, frames {expected}: an earlier "
+                         'step left the ground truth at its original size (resize_gt=False), which is for the last '
+                         'step of test pipelines')
 
 
 @TRANSFORMS.register_module()
 class ResizeClip(ClipTransform):
-    """Resizes a clip by the size rule of :class:`ClipCodec`: a short side with a bound of the long side, or a fixed size.
+    """Resizes a clip by the size rule of :class:`ClipCodec`: a short side with a bound of the long side, or a fixed
+    size.
 
     Args:
         short_side, max_long_side, size, resizer: settings of :class:`ClipCodec`.
@@ -135,7 +138,8 @@ class RandomResizeClip(ClipTransform):
 class RandomCropClip(ClipTransform):
     """Cuts a random region whose sides are drawn from ``min_side .. min(max_side, side)``, at a random place.
 
-    A frame smaller than ``min_side`` keeps that side whole. Objects may be cut away: :class:`MarkVisible` belongs after it.
+    A frame smaller than ``min_side`` keeps that side whole. Objects may be cut away: :class:`MarkVisible` belongs after
+    it.
 
     Args:
         min_side, max_side: bounds of both sides in pixels, inclusive.
@@ -179,17 +183,18 @@ class RandomFlipClip(ClipTransform):
 
 
 def visible(boxes: np.ndarray, masks: np.ndarray, by: str) -> np.ndarray:
-    """Which objects are visible: ``'masks'`` = some pixel is left, ``'boxes'`` = the box has an area (the reference's rule)."""
+    """Which objects are visible: ``'masks'`` = some pixel is left, ``'boxes'`` = the box has an area (reference)."""
     return box_area(boxes) > 0 if by == 'boxes' else (masks > 0).any(axis=(-2, -1))
 
 
 @TRANSFORMS.register_module()
 class MarkVisible(ClipTransform):
-    """Decides anew which objects are visible after geometry; those that are not get a zero box. Clips without masks pass.
+    """Decides anew which objects are visible after geometry; those that are not get a zero box. Clips without masks
+    pass.
 
     Args:
-        by: ``'masks'``: some pixel is left; ``'boxes'``: the box has an area, so that an object one pixel wide counts as
-            absent (ReferFormer).
+        by: ``'masks'``: some pixel is left; ``'boxes'``: the box has an area, so that an object one pixel wide counts
+            as absent (ReferFormer).
         recompute_boxes: take boxes from the transformed masks instead of the transformed boxes.
     """
 

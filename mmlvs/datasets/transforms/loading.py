@@ -110,9 +110,9 @@ class LoadMasks(ClipTransform):
                 continue
             size = size or frame.ignore.shape
             if tuple(frame.ignore.shape) != tuple(size):
-                raise ValueError(f'{frame.source}: masks of size {tuple(frame.ignore.shape)} (height, width), but frames of '
-                                 f"video {results['video_id']!r} have {tuple(size)}; masks and frames must have one size")
+                raise ValueError(f'{frame.source}: masks of size {tuple(frame.ignore.shape)} (height, width), but '
+                                 f"frames of video {results['video_id']!r} have {tuple(size)}; both must have one size")
         if size is None:
-            raise ValueError(f"video {results['video_id']!r}: no listed frame is annotated and no frame is loaded, so the "
-                             'size of its masks is unknown; put LoadFrames before LoadMasks')
+            raise ValueError(f"video {results['video_id']!r}: no listed frame is annotated and no frame is loaded, so "
+                             'the size of its masks is unknown; put LoadFrames before LoadMasks')
         return tuple(size)

@@ -13,7 +13,7 @@ CHANNEL_ORDERS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 
 
 @dataclass(frozen=True)
 class PhotometricDraw:
-    """What is done to one frame; None = the step is not taken. ``contrast_first`` False = contrast after the colours."""
+    """What is done to one frame; None = step not taken. ``contrast_first`` False = contrast after the colours."""
 
     brightness: float | None = None
     contrast_first: bool = True
@@ -26,8 +26,9 @@ class PhotometricDraw:
 def distort_frame(frame: np.ndarray, draw: PhotometricDraw, overflow: str = 'clip') -> np.ndarray:
     """One frame (H, W, 3) uint8 RGB after the steps of a draw.
 
-    Saturation and hue act in float32 HSV (hue 0..360) on channels read as blue, green, red although they are red, green,
-    blue: so does the reference, and both conversions agree, so only the meaning of a hue shift is mirrored.
+    Saturation and hue act in float32 HSV (hue 0..360) on channels read as blue, green, red although they are red,
+    green, blue: so does the reference. Both conversions agree, so only the direction of a hue shift is mirrored. Frames
+    pass through HSV even when neither step is taken, as in the reference.
 
     Args:
         frame: the frame.
@@ -39,8 +40,7 @@ def distort_frame(frame: np.ndarray, draw: PhotometricDraw, overflow: str = 'cli
         image = image + np.float32(draw.brightness)
     if draw.contrast is not None and draw.contrast_first:
         image = image * np.float32(draw.contrast)
-    if draw.saturation is not None or draw.hue is not None:
-        image = _shift_colours(image, draw.saturation, draw.hue)
+    image = _shift_colours(image, draw.saturation, draw.hue)
     if draw.contrast is not None and not draw.contrast_first:
         image = image * np.float32(draw.contrast)
     if draw.channel_order is not None:
@@ -106,7 +106,8 @@ class PhotometricDistortClip(ClipTransform):
             return results
         frames = results['frames']['img']
         if frames.dtype != np.uint8:
-            raise ValueError(f'PhotometricDistortClip: expected uint8 frames, found {frames.dtype}; put it before a resize to floats')
+            raise ValueError(f'PhotometricDistortClip: expected uint8 frames, found {frames.dtype}; put it before a '
+                             'resize to floats')
         once = None if self.per_frame else self.draw(rng)
         results['frames']['img'] = np.stack([distort_frame(f, once or self.draw(rng), self.overflow) for f in frames])
         return results

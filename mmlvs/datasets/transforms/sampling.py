@@ -19,16 +19,16 @@ class GlobalDraw:
 
 
 def local_frames(start: int, length: int, before: int, after: int) -> list[int]:
-    """The start frame and its neighbours at distance ``before`` and ``after``, clamped to the video of ``length`` frames."""
+    """The start frame and its neighbours at distance ``before`` and ``after``, clamped to ``length`` frames."""
     return [start, max(0, start - before), min(length - 1, start + after)]
 
 
 def global_draw(local: Sequence[int], length: int, count: int, *, repeat: bool = True) -> GlobalDraw:
     """How ``count`` further frames of a video are drawn around the local ones.
 
-    The pool is every frame before the first local frame, and every frame from the last one on (which can come again). A pool
-    not larger than ``count`` is replaced by the whole video; a video shorter than ``count`` gives all its frames as often as
-    they go into ``count``, and the rest is drawn (the repair of LAVT-RS).
+    The pool is every frame before the first local frame, and every frame from the last one on (which can come again). A
+    pool not larger than ``count`` is replaced by the whole video; a video shorter than ``count`` gives all its frames
+    as often as they go into ``count``, and the rest is drawn (the repair of LAVT-RS).
 
     Args:
         local: local frames.
@@ -120,7 +120,8 @@ class SampleLocalGlobalFrames(ClipTransform):
             raise ValueError(f'num_frames {num_frames}: expected at least 1')
         if short_video not in ('repeat', 'error'):
             raise ValueError(f"short_video {short_video!r}: expected 'repeat' or 'error'")
-        self.num_frames, self.reverse_prob, self.single, self.short_video = num_frames, reverse_prob, single, short_video
+        self.num_frames, self.reverse_prob = num_frames, reverse_prob
+        self.single, self.short_video = single, short_video
 
     def transform(self, results: Results) -> Results:
         """Narrow the listed frames to the clip."""
@@ -146,4 +147,5 @@ class SampleClip(ClipTransform):
 
     def transform(self, results: Results) -> Results:
         """Narrow the listed frames to the clip."""
-        return take_frames(results, consecutive_frames(results['start_frame'], len(results['frame_ids']), self.num_frames))
+        length = len(results['frame_ids'])
+        return take_frames(results, consecutive_frames(results['start_frame'], length, self.num_frames))

@@ -45,8 +45,8 @@ def _tighten(text: str, span: Span, place: Sequence[int]) -> Span:
 def exchange_left_right(text: str, spans: Sequence[Span] = ()) -> tuple[str, list[Span]]:
     """Exchange "left" and "right" as whole words, with the spans of the same words in the result.
 
-    Also "leftmost", "rightwards", "left-hand", "right-handed", "left side" and the like; "bright" and "upright" stay. Capitals are
-    kept. A word that means no side ("right behind", "has left") is exchanged too: sentences do not tell.
+    Also "leftmost", "rightwards", "left-hand", "right-handed", "left side" and the like; "bright" and "upright" stay.
+    Capitals are kept. A word that means no side ("right behind", "has left") is exchanged too: sentences do not tell.
     """
     out, edges, last = [], [], 0  # edges: (start, end, change of length) of each exchanged word
     for match in _SIDE_WORD.finditer(text):
