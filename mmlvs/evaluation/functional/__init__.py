@@ -1,0 +1,1 @@
+"""Measures as plain functions of arrays: no models, no files."""

@@ -1,8 +1,9 @@
 """Region similarity J and boundary measure F, their statistics, and the DAVIS evaluation of sequences.
 
-Source: Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation", CVPR 2016, section 4;
-Pont-Tuset et al., "The 2017 DAVIS Challenge", 2017; Caelles et al., "The 2019 DAVIS Challenge: Unsupervised Multi-Object
-Segmentation", 2019. Per frame all published evaluators agree; frame selection, void, matching and averaging are arguments.
+Source: Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation", CVPR 2016,
+section 4; Pont-Tuset et al., "The 2017 DAVIS Challenge", 2017; Caelles et al., "The 2019 DAVIS Challenge: Unsupervised
+Multi-Object Segmentation", 2019. Per frame all published evaluators agree; frame selection, void, matching and
+averaging are arguments.
 
 Axes: T frames, P proposals, O objects, H W pixels. Everything here is NumPy in, numbers out.
 """
@@ -48,8 +49,8 @@ def boundary_map(mask: np.ndarray) -> np.ndarray:
 class _Shape:
     """One mask prepared for comparison: area, boundary and what lies near the boundary, each on its own crop.
 
-    A crop keeps one row and column around the mask (boundary pixels lie on its upper left side), and `near` keeps the radius
-    around that; outside of them both maps are False, so nothing is lost against the full frame.
+    A crop keeps one row and column around the mask (boundary pixels lie on its upper left side), and `near` keeps the
+    radius around that; outside of them both maps are False, so nothing is lost against the full frame.
     """
 
     def __init__(self, mask: np.ndarray, radius: float) -> None:
@@ -217,8 +218,8 @@ def series_decay(values: Sequence[float], *, bins: int = 4, toolkit_exact: bool 
     Args:
         values: (T,) scores; NaN frames are left out of the means.
         bins: number of parts.
-        toolkit_exact: keep the part limits in 8 bits as the DAVIS toolkit does. They wrap in series of 256 and more frames,
-            which makes the decay wrong or NaN there; only for the sake of comparing with published numbers.
+        toolkit_exact: keep the part limits in 8 bits as the DAVIS toolkit does. They wrap in series of 256 and more
+            frames, which makes the decay wrong or NaN there; only for the sake of comparing with published numbers.
     """
     values = np.asarray(values, dtype=np.float64)
     if not values.size:
@@ -236,7 +237,8 @@ def series_statistics(values: Sequence[float], *, skip: dict[str, Sequence[int]]
 
     Args:
         values: (T,) scores.
-        skip: ``{'mean' | 'recall' | 'decay': (first, last)}``, number of frames left out at either end; none by default.
+        skip: ``{'mean' | 'recall' | 'decay': (first, last)}``, number of frames left out at either end; none by
+            default.
         threshold, closed: see :func:`series_recall`.
         bins, toolkit_exact: see :func:`series_decay`.
     """
@@ -272,12 +274,12 @@ class SequenceScores:
 
 def evaluate_sequence(prediction: np.ndarray, truth: np.ndarray, *, task: str = 'unsupervised',
                       void: np.ndarray | None = None, ignore_void: bool | None = None,
-                      drop_first_and_last: bool | None = None, max_proposals: int | None = 20, surplus: str | None = None,
-                      tolerance: float = 0.008) -> SequenceScores:
+                      drop_first_and_last: bool | None = None, max_proposals: int | None = 20,
+                      surplus: str | None = None, tolerance: float = 0.008) -> SequenceScores:
     """Scores of one sequence of index maps after the DAVIS 2017 evaluation.
 
-    The objects are 1 to the largest index of the first true frame; an object that has no prediction is scored against an
-    empty mask. Index 255 of the truth is void: background in any case.
+    The objects are 1 to the largest index of the first true frame; an object that has no prediction is scored against
+    an empty mask. Index 255 of the truth is void: background in any case.
 
     Args:
         prediction: (T, H, W) integer index maps, 0 background.
@@ -288,8 +290,8 @@ def evaluate_sequence(prediction: np.ndarray, truth: np.ndarray, *, task: str = 
         ignore_void: leave void pixels out of the measures; by default in the unsupervised task only.
         drop_first_and_last: leave out the first and the last frame; by default in the semi-supervised task only.
         max_proposals: largest number of predicted objects of the unsupervised task; None for any.
-        surplus: predictions beyond the objects of the truth: ``'candidate'`` (take part in the matching), ``'removed'`` or
-            ``'error'``; by default candidates in the unsupervised task, an error in the other.
+        surplus: predictions beyond the objects of the truth: ``'candidate'`` (take part in the matching), ``'removed'``
+            or ``'error'``; by default candidates in the unsupervised task, an error in the other.
         tolerance: see :func:`boundary_radius`.
 
     Returns:
@@ -300,7 +302,8 @@ def evaluate_sequence(prediction: np.ndarray, truth: np.ndarray, *, task: str = 
     """
     prediction, truth = np.asarray(prediction), np.asarray(truth)
     if prediction.shape != truth.shape or truth.ndim != 3 or not len(truth):
-        raise ValueError(f'expected two index maps (T, H, W) of equal shape, found {prediction.shape} and {truth.shape}')
+        raise ValueError(f'expected two index maps (T, H, W) of equal shape, found {prediction.shape} and '
+                         f'{truth.shape}')
     if task not in ('unsupervised', 'semi-supervised'):
         raise ValueError(f'task {task!r}: expected unsupervised or semi-supervised')
     matching = task == 'unsupervised'
@@ -308,7 +311,8 @@ def evaluate_sequence(prediction: np.ndarray, truth: np.ndarray, *, task: str = 
     drop = not matching if drop_first_and_last is None else drop_first_and_last
     surplus = surplus or ('candidate' if matching else 'error')
     if surplus not in ('candidate', 'removed', 'error') or (surplus == 'candidate' and not matching):
-        raise ValueError(f'surplus {surplus!r} with task {task!r}: expected candidate (unsupervised only), removed or error')
+        raise ValueError(f'surplus {surplus!r} with task {task!r}: expected candidate (unsupervised only), removed or '
+                         'error')
 
     unknown = truth == VOID_LABEL
     truth = np.where(unknown, 0, truth)
@@ -317,8 +321,8 @@ def evaluate_sequence(prediction: np.ndarray, truth: np.ndarray, *, task: str = 
     if surplus == 'removed':
         num_predicted = min(num_predicted, num_objects)
     if surplus == 'error' and num_predicted > num_objects:
-        raise ValueError(f'prediction has index {num_predicted}, but the first true frame has objects 1 to {num_objects}; '
-                         'a binary mask must be stored with index 1, not 255')
+        raise ValueError(f'prediction has index {num_predicted}, but the first true frame has objects 1 to '
+                         f'{num_objects}; a binary mask must be stored with index 1, not 255')
     if matching and max_proposals is not None and num_predicted > max_proposals:
         raise ValueError(f'prediction has {num_predicted} objects, at most {max_proposals} are allowed; '
                          'a binary mask must be stored with index 1, not 255')
@@ -331,7 +335,9 @@ def evaluate_sequence(prediction: np.ndarray, truth: np.ndarray, *, task: str = 
         scope = unknown[t] if ignore_void else None
         masks = [[maps[t] == k for k in range(1, count + 1)]
                  for maps, count in ((prediction, num_proposals), (truth, num_objects))]
-        if matching and num_objects:
+        if not num_objects:
+            continue
+        if matching:
             j[..., position], f[..., position] = pair_scores(np.stack(masks[0]), np.stack(masks[1]), void=scope,
                                                              tolerance=tolerance)
         else:
