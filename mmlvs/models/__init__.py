@@ -1,8 +1,13 @@
 """Networks: backbones, text encoders, decoders, losses, and the methods built from them."""
 
+from mmlvs.models.backbones import ResNetBackbone, SwinBackbone, VideoSwinBackbone
 from mmlvs.models.data_preprocessor import ClipDataPreprocessor
 from mmlvs.models.losses import ReferFormerCriterion
 from mmlvs.models.matchers import ClipMatcher
 from mmlvs.models.segmentors import VideoSegmentor
+from mmlvs.models.text_encoders import PretrainedTokenizer, RobertaTextEncoder, WordTokenizer
 
-__all__ = ['ClipDataPreprocessor', 'ClipMatcher', 'ReferFormerCriterion', 'VideoSegmentor']
+__all__ = [
+    'ClipDataPreprocessor', 'ClipMatcher', 'PretrainedTokenizer', 'ReferFormerCriterion', 'ResNetBackbone',
+    'RobertaTextEncoder', 'SwinBackbone', 'VideoSegmentor', 'VideoSwinBackbone', 'WordTokenizer'
+]

@@ -1,8 +1,8 @@
 """Names of backbone and text-encoder weights in files of other projects, turned into ours.
 
-Rules are data: ``(pattern, replacement)`` or ``(pattern, replacement, change of the value)``. The first rule whose pattern
-matches the whole name decides; a replacement of None drops the tensor; a name that no rule matches stays, so that our own
-names pass unchanged.
+Rules are data: ``(pattern, replacement)`` or ``(pattern, replacement, change of the value)``. The first rule whose
+pattern matches the whole name decides; a replacement of None drops the tensor; a name that no rule matches stays, so
+that our own names pass unchanged.
 """
 
 from __future__ import annotations

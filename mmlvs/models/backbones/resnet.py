@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmlvs.io.conversions.backbones import adapt_resnet
-from mmlvs.models.backbones.pretrained import check_init_cfg, load_pretrained
+from mmlvs.models.pretrained import check_init_cfg, load_pretrained
 from mmlvs.registry import MODELS
 
 
@@ -24,8 +24,8 @@ class ResNetBackbone(BaseModule):
 
     Args:
         depths: blocks of the four stages.
-        base_width: channels of the stem and of the 3x3 convolutions of the first stage; outputs have 4, 8, 16 and 32 times as
-            many.
+        base_width: channels of the stem and of the 3x3 convolutions of the first stage; outputs have 4, 8, 16 and 32
+            times as many.
         frozen_stages: stages without gradient: -1 none, 0 the stem, n the stem and the first n stages.
         frozen_norm: keep the batch norm fixed. False trains it (for a start from random weights).
         with_cp: recompute the blocks in the backward pass (saves memory).

@@ -10,16 +10,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmlvs.io.conversions.backbones import adapt_swin, adapt_video_swin
-from mmlvs.models.backbones.pretrained import check_init_cfg, load_pretrained
 from mmlvs.models.backbones.window_attention import PatchEmbedding, PatchMerging, Triple, WindowAttention, WindowBlock
+from mmlvs.models.pretrained import check_init_cfg, load_pretrained
 from mmlvs.registry import MODELS
 
 
 class WindowedBackbone(BaseModule):
     """Patch embedding and four stages of windowed blocks, with patch merging between stages.
 
-    The parts stay open for networks that work between them: ``patch_embed``, ``stages[i]`` (a list of blocks), ``merges[i]``
-    (after stage i, not after the last) and ``out_norms[i]`` (identity where there is none); all on (B, T, h, w, C).
+    The parts stay open for networks that work between them: ``patch_embed``, ``stages[i]`` (a list of blocks),
+    ``merges[i]`` (after stage i, not after the last) and ``out_norms[i]`` (identity where there is none).
+    All work on (B, T, h, w, C).
 
     Args:
         embed_dim: channels C of the first stage; stage i has 2**i as many.
@@ -56,7 +57,7 @@ class WindowedBackbone(BaseModule):
     ) -> None:
         super().__init__(init_cfg=check_init_cfg(init_cfg))
         if len(depths) != len(num_heads):
-            raise ValueError(f'depths and num_heads must be of equal length, found {list(depths)} and {list(num_heads)}')
+            raise ValueError(f'depths and num_heads must have one length, found {list(depths)} and {list(num_heads)}')
         norms = [out_norm] * len(depths) if isinstance(out_norm, bool) else list(out_norm)
         if len(norms) != len(depths):
             raise ValueError(f'out_norm must be one flag or one for each of the {len(depths)} stages, found {norms}')
@@ -120,8 +121,8 @@ class WindowedBackbone(BaseModule):
 class SwinBackbone(WindowedBackbone):
     """Image Swin transformer (Liu et al., ICCV 2021), applied to every frame.
 
-    Window and shift are kept on maps smaller than the window (the map is padded). Each output has a layer norm of its own,
-    the un-normed tokens go on to the next stage.
+    Window and shift are kept on maps smaller than the window (the map is padded). Each output has a layer norm of
+    its own, the un-normed tokens go on to the next stage.
 
     Args:
         embed_dim: channels of the first stage.
@@ -135,8 +136,8 @@ class SwinBackbone(WindowedBackbone):
         drop_path_rate: drop probability of the last block, growing linearly from 0.
         out_norm: layer norm on the outputs; one flag for all or one a stage.
         with_cp: recompute the blocks in the backward pass (saves memory).
-        init_cfg: ``dict(type='Pretrained', checkpoint=path)`` loads an ImageNet file in ``init_weights``; output norms, which
-            it does not hold, stay new.
+        init_cfg: ``dict(type='Pretrained', checkpoint=path)`` loads an ImageNet file in ``init_weights``; output
+            norms, which it does not hold, stay new.
     """
 
     def __init__(
@@ -206,8 +207,8 @@ class SwinBackbone(WindowedBackbone):
 class VideoSwinBackbone(WindowedBackbone):
     """Video Swin transformer (Liu et al., CVPR 2022) without temporal down-sampling: patches are one frame deep.
 
-    The only backbone in which the frames of a clip see each other. A window is cut to a map that is not larger, and such an
-    axis does not shift. Outputs have no norm by default.
+    The only backbone in which the frames of a clip see each other. A window is cut to a map that is not larger, and
+    such an axis does not shift. Outputs have no norm by default.
 
     Args:
         embed_dim: channels of the first stage.
@@ -221,8 +222,8 @@ class VideoSwinBackbone(WindowedBackbone):
         drop_path_rate: drop probability of the last block, growing linearly from 0.
         out_norm: layer norm on the outputs; one flag for all or one a stage.
         with_cp: recompute the blocks in the backward pass (saves memory).
-        init_cfg: ``dict(type='Pretrained', checkpoint=path)`` loads a Kinetics file in ``init_weights``; its patch kernel is
-            summed over time.
+        init_cfg: ``dict(type='Pretrained', checkpoint=path)`` loads a Kinetics file in ``init_weights``; its patch
+            kernel is summed over time.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Self-attention in windows of space and time: the building block of image Swin and Video Swin.
 
-One implementation serves both. Tokens are always (B, T, h, w, C); window and shift are triples (time, height, width) and an
-image is the case T = 1 with a temporal window of 1.
+One implementation serves both. Tokens are always (B, T, h, w, C); window and shift are triples (time, height, width)
+and an image is the case T = 1 with a temporal window of 1.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def window_in_use(size: Triple, window: Triple, shift: Triple, *, shrink: bool) 
 def relative_position_index(window: Triple, num_tokens: int, device: torch.device) -> Tensor:
     """Rows of the relative position table for the first ``num_tokens`` tokens of a full ``window``.
 
-    Token n of the window lies at (t, y, x), counted row-major. A window that was cut to a smaller map looks up the top-left
-    block of the index of the full window. This is what released weights were trained with: the offsets are right
-    if only time is cut, and no longer geometric if height or width is cut.
+    Token n of the window lies at (t, y, x), counted row-major. A window that was cut to a smaller map looks up the
+    top-left block of the index of the full window. This is what released weights were trained with: the offsets are
+    right if only time is cut, and no longer geometric if height or width is cut.
 
     Returns:
         Tensor: int64 (num_tokens * num_tokens,), row-major in (query, key).
@@ -61,7 +61,8 @@ def shift_mask(window: Triple, shift: Triple, last: tuple[bool, bool, bool], dev
     """Additive mask of one window of a shifted map.
 
     The three slices [0, -window), [-window, -shift), [-shift, end) of an axis cut only its last window, after
-    ``window - shift`` tokens; so the mask depends on the axes along which the window is the ``last`` one, and on nothing else.
+    ``window - shift`` tokens; so the mask depends on the axes along which the window is the ``last`` one, and on
+    nothing else.
 
     Returns:
         Tensor: float32 (N, N), 0 inside a region and ``MASKED_LOGIT`` across regions.
@@ -77,7 +78,7 @@ def shift_mask(window: Triple, shift: Triple, last: tuple[bool, bool, bool], dev
 
 
 def _groups(counts: Triple, shift: Triple) -> Iterator[tuple[tuple[slice, ...], tuple[bool, bool, bool]]]:
-    """Split a grid of windows into blocks that share one shift mask: (slices of the grid, which axes are at their end)."""
+    """Blocks of a grid of windows that share one shift mask: (slices of the grid, which axes are at their end)."""
     choices = []
     for count, moved in zip(counts, shift, strict=True):
         if not moved:
@@ -236,7 +237,7 @@ class WindowBlock(nn.Module):
 
 
 class PatchEmbedding(nn.Module):
-    """Cut every frame into square patches and project them, (B, T, 3, H, W) -> (B, T, h, w, C) with h = ceil(H / patch).
+    """Cut every frame into square patches and project them, (B, T, 3, H, W) -> (B, T, h, w, C), h = ceil(H / patch).
 
     The frame is zero-padded at right and bottom to whole patches.
     """

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 class SinePositionEncoding(nn.Module):
     """Positions along axes of a padded grid as sines and cosines (Vaswani et al., 2017; DETR, appendix A.4).
 
-    A position is the number of valid cells up to and including the cell, along one axis. Normalised, it is divided by the last
-    count of that line and multiplied by ``scale``. Channels 2k and 2k+1 of an axis hold sine and cosine of
+    A position is the number of valid cells up to and including the cell, along one axis. Normalised, it is divided
+    by the last count of that line and multiplied by ``scale``. Channels 2k and 2k+1 of an axis hold sine and cosine of
     position / temperature^(2k / F).
 
     Args:
@@ -92,7 +92,13 @@ class FramePositionEncoding(SinePositionEncoding):
         offset: float = -0.5,
     ) -> None:
         super().__init__(
-            num_features=num_features, temperature=temperature, normalize=normalize, scale=scale, eps=eps, offset=offset)
+            num_features=num_features,
+            temperature=temperature,
+            normalize=normalize,
+            scale=scale,
+            eps=eps,
+            offset=offset,
+        )
 
     def forward(self, padding: Tensor) -> Tensor:
         """Encoding of a batch of maps.

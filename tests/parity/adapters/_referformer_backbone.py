@@ -7,6 +7,7 @@ from mmlvs.io.conversions.backbones import REFERENCE_BACKBONE_RULES, ROBERTA_RUL
 from mmlvs.models.backbones import ResNetBackbone, SwinBackbone, VideoSwinBackbone
 from mmlvs.models.layers.feature_resizer import FeatureResizer
 from mmlvs.models.layers.position_encoding import ClipPositionEncoding, FramePositionEncoding, TextPositionEncoding
+from mmlvs.models.text_encoders import PretrainedTokenizer, RobertaTextEncoder
 
 BODY = 'backbone.0.body.'
 SWIN_KEYS = ('embed_dim', 'depths', 'num_heads', 'mlp_ratio', 'qkv_bias', 'patch_norm', 'drop_path_rate')
@@ -73,10 +74,49 @@ def run_position_encodings(case, dtype: str) -> dict:
     return out
 
 
+def build_text_encoder(settings: dict) -> RobertaTextEncoder:
+    """Our text encoder from the ``text_encoder`` settings of a case; its tokenizer is not used, cases hold ids."""
+    numbers = {key: value for key, value in settings.items() if key != 'type'}
+    if settings.get('type', 'roberta') != 'roberta':
+        raise ValueError(f'text encoder of type {settings["type"]!r} is not known')
+    return RobertaTextEncoder(tokenizer=PretrainedTokenizer(path=''), config=numbers)
+
+
+def run_text_path(case, dtype: str) -> dict:
+    """Encoder, resizer and text positions on the token ids of the case."""
+    settings, kind = case.settings, getattr(torch, dtype)
+    encoder = build_text_encoder(settings['text_encoder'])
+    resizer = FeatureResizer(
+        in_channels=encoder.out_channels,
+        out_channels=settings['hidden_dim'],
+        dropout=settings['resizer']['dropout'],
+        norm_eps=settings['resizer']['layer_norm_eps'],
+    )
+    state = tensors(case.state_dict())
+    text = {name: value for name, value in state.items() if name.startswith('text_encoder.')}
+    encoder.load_state_dict(apply_rules(text, under_prefix(ROBERTA_RULES, 'text_encoder.', '')))
+    resizer.load_state_dict({k.removeprefix('resizer.'): v for k, v in state.items() if k.startswith('resizer.')})
+    encoder.eval().to(kind)
+    resizer.eval().to(kind)
+    positions = TextPositionEncoding(num_features=settings['hidden_dim'], **settings['position_encoding'])
+    with torch.no_grad():
+        features = encoder.encode(torch.from_numpy(case.inputs['input_ids']).long(),
+                                  torch.from_numpy(case.inputs['attention_mask']))
+        out = {
+            'roberta_last_hidden': features.words,
+            'roberta_pooler': features.sentence,
+            'word_features': resizer(features.words),
+            'sentence_feature': resizer(features.sentence),
+            'text_pos': positions(features.padding),
+        }
+    return {name: value.numpy() for name, value in out.items()}
+
+
 HANDLERS = {
     'swin_backbone': run_backbone,
     'video_swin_backbone_long': run_backbone,
     'position_encodings': run_position_encodings,
+    'text_path': run_text_path,
 }
 
 
@@ -88,6 +128,8 @@ def claims(case) -> str | None:
     if names & {'mask1d', 'mask2d', 'mask3d'} and 'position_encoding' in case.settings:
         return 'position_encodings'
     outputs = list(case.output_names)
+    if 'text_encoder' in case.settings and {'input_ids', 'attention_mask'} == names:
+        return 'text_path'
     if 'backbone' in case.settings and outputs and all(name.startswith('backbone') for name in outputs):
         return 'swin_backbone' if case.settings['backbone']['type'] == 'swin' else 'video_swin_backbone_long'
     return None

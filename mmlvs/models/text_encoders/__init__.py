@@ -1,0 +1,7 @@
+"""Text encoders: expressions to word and sentence features, tokenizer included."""
+
+from mmlvs.models.text_encoders.features import TextFeatures
+from mmlvs.models.text_encoders.roberta import RobertaTextEncoder
+from mmlvs.models.text_encoders.tokenizers import PretrainedTokenizer, Tokens, WordTokenizer
+
+__all__ = ['PretrainedTokenizer', 'RobertaTextEncoder', 'TextFeatures', 'Tokens', 'WordTokenizer']
