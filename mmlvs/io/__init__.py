@@ -1,4 +1,4 @@
-"""Files: videos, masks, atomic writing. Checkpoints: ``mmlvs.io.checkpoint``; foreign weights: ``mmlvs.io.conversion``."""
+"""Videos, masks, atomic files. Checkpoints: ``mmlvs.io.checkpoint``; foreign weights: ``mmlvs.io.conversion``."""
 
 from mmlvs.io.atomic import atomic_path, write_bytes, write_json, write_text
 from mmlvs.io.masks import decode_rle, encode_rle, pascal_palette, read_index_png, write_index_png, write_mask_png
