@@ -1,6 +1,6 @@
 """Merging the masks of several objects into one index map (Ref-DAVIS17 protocol)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -42,3 +42,30 @@ def merge_scores(scores: Iterable[np.ndarray], *, threshold: float = 0.5, backgr
     if labels is None:
         raise ValueError('merge_scores: expected the score map of at least one object')
     return labels
+
+
+def annotator_sets(expression_ids: Sequence[str | int], *, num_sets: int = 4) -> list[list[int]]:
+    """Positions of the expressions of every annotator set, in the order of their objects.
+
+    Ref-DAVIS17 numbers expressions ``num_sets * object + set``; a set names every object of the video once.
+
+    Args:
+        expression_ids: ids of all expressions of one video, in any order.
+        num_sets: annotator sets.
+
+    Returns:
+        ``num_sets`` lists of positions in ``expression_ids``; the k-th position belongs to the k-th object.
+
+    Raises:
+        ValueError: ids are not numbers, occur twice or leave gaps.
+    """
+    try:
+        places = {int(name): place for place, name in enumerate(expression_ids)}
+    except ValueError as error:
+        raise ValueError(f'expression ids {list(expression_ids)}: expected numbers '
+                         f'{num_sets} * object + set') from error
+    total = len(expression_ids)
+    if not total or total % num_sets or sorted(places) != list(range(total)):
+        raise ValueError(f'expression ids {list(expression_ids)}: expected every number 0..{num_sets} * objects - 1 '
+                         "once; an item must hold all expressions of its video (unit='video')")
+    return [[places[num_sets * k + number] for k in range(total // num_sets)] for number in range(num_sets)]

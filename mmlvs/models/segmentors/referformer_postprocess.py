@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from mmlvs.io.masks import encode_rle
 from mmlvs.structures import ClipCodec
 
 Size = tuple[int, int]
@@ -59,11 +60,7 @@ class Candidates:
 
     def run_lengths(self) -> list[dict]:
         """Masks as COCO run lengths, ``dict(size=[H, W], counts=str)`` each."""
-        from pycocotools import mask as coco
-
-        masks = self.masks.permute(1, 2, 0).to(torch.uint8).cpu().numpy()  # q H W -> H W q
-        rows = coco.encode(masks.copy(order='F'))
-        return [dict(size=[int(n) for n in row['size']], counts=row['counts'].decode('ascii')) for row in rows]
+        return [encode_rle(mask) for mask in self.masks.cpu().numpy()]
 
 
 def choose_query(logits: Tensor) -> tuple[Tensor, int]:

@@ -1,0 +1,7 @@
+"""Files of results: submissions, index maps, and the merging of expressions into one map."""
+
+from mmlvs.evaluation.writers.index_png import RefDavisWriter
+from mmlvs.evaluation.writers.merge import annotator_sets, merge_scores
+from mmlvs.evaluation.writers.ref_youtube_vos import RefYouTubeVOSWriter, zip_files
+
+__all__ = ['RefDavisWriter', 'RefYouTubeVOSWriter', 'annotator_sets', 'merge_scores', 'zip_files']
