@@ -21,9 +21,15 @@ def _allowed_types() -> list[Any]:
     """What mmengine writes beside tensors into its own checkpoints: log histories and numpy numbers."""
     from mmengine.logging import HistoryBuffer
 
+    def statistic(owner: Any, name: str) -> Any:
+        """Stands in for ``getattr``, which log histories use to name their statistics; anything else is refused."""
+        if (owner is HistoryBuffer or isinstance(owner, HistoryBuffer)) and name in ('mean', 'max', 'min', 'current'):
+            return getattr(owner, name)
+        raise CheckpointError(f'the file asks for {name!r} of {owner!r}, which is not data')
+
     core = np._core if hasattr(np, '_core') else np.core
     numbers = ('float64', 'float32', 'int64', 'int32', 'uint8', 'uint32', 'bool')
-    return [HistoryBuffer, np.ndarray, np.dtype, core.multiarray._reconstruct, core.multiarray.scalar,
+    return [HistoryBuffer, (statistic, 'builtins.getattr'), np.ndarray, np.dtype, core.multiarray._reconstruct, core.multiarray.scalar,
             *(type(np.dtype(kind)) for kind in numbers)]
 
 

@@ -34,8 +34,11 @@ class VideoSegDataSample(BaseDataElement):
 
     @property
     def num_expressions(self) -> int:
-        """N, the number of expressions asked about this clip."""
-        return len(self.metainfo.get('texts', ()))
+        """N, the number of expressions asked about this clip.
+
+        Methods without text have one row a clip: ``expression_ids`` of length 1 and no ``texts``.
+        """
+        return len(self.metainfo.get('expression_ids', ()))
 
     @property
     def num_clip_frames(self) -> int:

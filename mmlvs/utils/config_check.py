@@ -17,7 +17,7 @@ _LOADER = {'dataset', 'sampler', 'batch_sampler', 'collate_fn', 'worker_init_fn'
            'disable_subprocess_warning'}
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # top-level keys that belong to mmengine's Config or Runner without being constructor arguments
-_TOP_EXTRA = {'_vars_', 'env_cfg', 'default_scope', 'sync_bn', 'find_unused_parameters', 'model_wrapper_cfg',
+_TOP_EXTRA = {'env_cfg', 'default_scope', 'sync_bn', 'find_unused_parameters', 'model_wrapper_cfg',
               'custom_imports', 'tta_model', 'compile'}
 
 
@@ -31,7 +31,7 @@ class ConfigKeyError(KeyError):
 def check_config(cfg: Config) -> None:
     """Check every key of a config against what the classes accept.
 
-    * top-level names must be arguments of the Runner or be declared in the list ``_vars_``;
+    * top-level names must be arguments of the Runner or be declared in a list ``_vars_`` (``_vars_runtime_`` …);
     * every dict with a ``type`` that a registry knows may hold only arguments of that constructor.
 
     Args:
@@ -41,18 +41,24 @@ def check_config(cfg: Config) -> None:
         ConfigKeyError: with the path of each unknown key and the nearest known one.
     """
     problems = list(_top_level(cfg))
+    declared = declared_names(cfg)
     for name, value in cfg.items():
-        if name not in cfg.get('_vars_', ()):
+        if name not in declared and not name.startswith('_vars_'):
             problems += _nested(value, name)
     if problems:
         raise ConfigKeyError('unknown keys in the config:\n  ' + '\n  '.join(problems))
 
 
+def declared_names(cfg: Config) -> set[str]:
+    """Names of plain variables: all lists ``_vars_`` and ``_vars_<file>_`` (each base file needs a name of its own)."""
+    return {name for key, names in cfg.items() if key.startswith('_vars_') for name in names}
+
+
 def _top_level(cfg: Config) -> Iterator[str]:
     known = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | _TOP_EXTRA
-    declared = set(cfg.get('_vars_', ()))
+    declared = declared_names(cfg)
     for name in cfg.keys():
-        if name not in known | declared:
+        if name not in known | declared and not name.startswith('_vars_'):
             yield _message(name, name, known | declared, 'the Runner (or declare it in _vars_)')
     for name in _LOADERS:
         loader = cfg.get(name) or {}

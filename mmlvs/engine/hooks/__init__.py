@@ -2,6 +2,7 @@
 
 from mmlvs.engine.hooks.clip_state_hook import ClipStateHook
 from mmlvs.engine.hooks.random_state_hook import RandomStateHook
+from mmlvs.engine.hooks.visualization_hook import ClipVisualizationHook
 from mmlvs.engine.hooks.vocabulary_hook import VocabularyHook
 
-__all__ = ['ClipStateHook', 'RandomStateHook', 'VocabularyHook']
+__all__ = ['ClipStateHook', 'ClipVisualizationHook', 'RandomStateHook', 'VocabularyHook']
