@@ -13,8 +13,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train a model')
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder of logs and checkpoints; default work_dirs/<config name>')
-    parser.add_argument('--resume', nargs='?', const='auto', help='go on from the newest checkpoint of the work folder, or '
-                                                                  'from the given file')
+    parser.add_argument('--resume', nargs='?', const='auto',
+                        help='go on from the newest checkpoint of the work folder, or from the given file')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast, on CPU as on GPU')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings: key=value …')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')

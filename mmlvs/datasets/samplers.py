@@ -36,8 +36,8 @@ def _clip_index(index: int, epoch: int, seed: int) -> ClipIndex:
 
 @DATA_SAMPLERS.register_module()
 class ClipSampler(Sampler):
-    """Training order: a permutation per epoch from (seed, epoch), dealt to the ranks in turn, so that a step of W processes
-    with batch 1 sees the same items as one process with batch W.
+    """Training order: a permutation per epoch from (seed, epoch), dealt to the ranks in turn, so that a step of W
+    processes with batch 1 sees the same items as one process with batch W.
 
     Items that do not fill a round of all ranks are left out of that epoch (another permutation leaves out others), so
     every rank takes the same number of steps and no item is repeated.
@@ -95,9 +95,9 @@ class ClipSampler(Sampler):
 class VideoSampler(Sampler):
     """Deals whole videos to ranks by cost, in clip order, without padding.
 
-    The clips of a video stay together and in order on one rank, so that a state can flow from clip to clip; videos go to the
-    rank with the least work so far, the costliest first, so that ranks finish together. No item is repeated; ranks may get
-    different numbers of items.
+    The clips of a video stay together and in order on one rank, so that a state can flow from clip to clip; videos go
+    to the rank with the least work so far, the costliest first, so that ranks finish together. No item is repeated;
+    ranks may get different numbers of items.
 
     Args:
         dataset: needs ``video_of(index) -> str``, items of a video in clip order, and optionally

@@ -4,4 +4,6 @@ from mmlvs.engine.hooks import ClipStateHook, ClipVisualizationHook, RandomState
 from mmlvs.engine.optim_wrapper import BFloat16OptimWrapper
 from mmlvs.engine.runner import Runner
 
-__all__ = ['BFloat16OptimWrapper', 'ClipStateHook', 'ClipVisualizationHook', 'RandomStateHook', 'Runner', 'VocabularyHook']
+__all__ = [
+    'BFloat16OptimWrapper', 'ClipStateHook', 'ClipVisualizationHook', 'RandomStateHook', 'Runner', 'VocabularyHook',
+]

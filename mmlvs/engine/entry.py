@@ -31,7 +31,8 @@ def warn_without_tensorboard(cfg: Config) -> None:
     if importlib.util.find_spec('tensorboard') is not None:
         return
     if any(backend['type'] == 'TensorboardVisBackend' for backend in backends):
-        warnings.warn('tensorboard is not installed: no TensorBoard log is written (pip install tensorboard)', stacklevel=2)
+        warnings.warn('tensorboard is not installed: no TensorBoard log is written (pip install tensorboard)',
+                      stacklevel=2)
     kept = [backend for backend in backends if backend['type'] != 'TensorboardVisBackend']
     cfg.vis_backends = kept
     if cfg.get('visualizer'):

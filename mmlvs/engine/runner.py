@@ -29,7 +29,8 @@ class Runner(MMEngineRunner):
 
     What differs:
         * checkpoints are opened as data only and written atomically;
-        * they hold the random states of all ranks, and a resumed run continues exactly as if it had not been interrupted;
+        * they hold the random states of all ranks, and a resumed run continues exactly as if it had not been
+          interrupted;
         * ``resume`` takes the newest whole checkpoint of the work folder;
         * several processes run on CPU (gloo) when there is no GPU;
         * metrics receive samples, not dicts; clip state, random state and vocabulary hooks are always there.

@@ -56,8 +56,8 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
             raise ValueError(f'stream {name!r}: {len(clips)} clips for {len(samples)} samples')
         for clip, sample in zip(clips, samples, strict=True):
             if clip.ndim != 4 or clip.shape[1] != 3:
-                raise ValueError(f'stream {name!r} of video {sample.metainfo.get("video_id")!r}: expected (T, 3, H, W), '
-                                 f'found {tuple(clip.shape)}')
+                raise ValueError(f'stream {name!r} of video {sample.metainfo.get("video_id")!r}: expected (T, 3, H, W)'
+                                 f', found {tuple(clip.shape)}')
         codec = self.stream_codecs.get(name, self.codec)
         divisor = codec.pad_divisor if training or self.pad_divisor_test is None else self.pad_divisor_test
         sizes = [tuple(clip.shape[-2:]) for clip in clips]

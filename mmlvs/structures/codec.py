@@ -18,8 +18,8 @@ _WAYS_BACK = ('direct', 'crop_first', 'upsample_crop_nearest')
 def short_side_size(size: Size, short_side: int, max_long_side: int | None = None) -> Size:
     """Size whose short side is ``short_side``, the other ``int(short_side * ratio)``; (height, width).
 
-    If the long side would exceed ``max_long_side``, the short side becomes ``round(max_long_side * short / long)`` first
-    (ReferFormer, specification 5.5). A frame that already fits is left as it is.
+    If the long side would exceed ``max_long_side``, the short side becomes ``round(max_long_side * short / long)``
+    first (ReferFormer, specification 5.5). A frame that already fits is left as it is.
     """
     height, width = size
     short, long = float(min(size)), float(max(size))
@@ -36,8 +36,8 @@ def short_side_size(size: Size, short_side: int, max_long_side: int | None = Non
 class ClipCodec:
     """Resizes, pads and normalises the frames of a clip, and takes masks and boxes the way back.
 
-    Pipelines, ``predict``, the inferencer and the writers hold a codec built from the same settings; nobody else derives
-    a scale factor.
+    Pipelines, ``predict``, the inferencer and the writers hold a codec built from the same settings; nobody else
+    derives a scale factor.
 
     Args:
         short_side: target short side in pixels; with ``max_long_side`` as upper bound of the other.
@@ -92,7 +92,8 @@ class ClipCodec:
     def resize_frames(self, frames: np.ndarray, size: Size) -> np.ndarray:
         """Frames (T, H, W, 3), uint8 RGB, to ``size``; uint8 with Pillow, float32 in 0..1 with ``'align_corners'``."""
         if self.resizer == 'align_corners':
-            tensor = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255  # T H W 3 -> T 3 H W
+            tensor = torch.from_numpy(np.ascontiguousarray(frames)).float() / 255
+            tensor = tensor.permute(0, 3, 1, 2)  # T H W 3 -> T 3 H W
             tensor = F.interpolate(tensor, size=size, mode='bilinear', align_corners=True)
             return tensor.permute(0, 2, 3, 1).numpy()  # T 3 h w -> T h w 3
         if tuple(frames.shape[1:3]) == tuple(size):
@@ -104,7 +105,8 @@ class ClipCodec:
 
     @staticmethod
     def resize_masks(masks: np.ndarray, size: Size) -> np.ndarray:
-        """Masks (..., H, W) to ``size`` by nearest neighbour: source index floor(i * in / out), in float32 as torch has it."""
+        """Masks (..., H, W) to ``size`` by nearest neighbour: source index floor(i * in / out), in float32 as torch
+        has it."""
         if tuple(masks.shape[-2:]) == tuple(size):
             return masks
         rows, cols = (_nearest_index(n, m) for n, m in zip(masks.shape[-2:], size, strict=True))

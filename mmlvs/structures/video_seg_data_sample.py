@@ -10,8 +10,9 @@ _SPACES = ('original', 'network')
 class VideoSegDataSample(BaseDataElement):
     """Everything known about one clip besides its pixels.
 
-    Meta (``sample.metainfo``): ``video_id``, ``frame_ids``, ``frame_paths``, ``num_frames`` (of the whole video), ``clip``
-    (``dict(index, is_first, is_last)``), ``key_frames`` (positions in the clip that are predicted and scored), ``texts``,
+    Meta (``sample.metainfo``): ``video_id``, ``frame_ids``, ``frame_paths``, ``num_frames`` (of the whole video),
+    ``clip`` (``dict(index, is_first, is_last)``), ``key_frames`` (positions in the clip that are predicted and
+    scored), ``texts``,
     ``expression_ids``, ``expressions_info``, ``object_ids``, ``noun_chunks`` (character spans), ``ori_shape``,
     ``img_shape``, ``batch_input_shape``, ``scale_factor``, ``flip``, ``dataset``.
 
@@ -71,11 +72,12 @@ class VideoSegDataSample(BaseDataElement):
         """
         if 'gt_masks' not in self:
             raise AttributeError(
-                f'sample of video {self.metainfo.get("video_id")!r} carries no gt_masks: its split has no public masks, '
-                'or the pipeline has no LoadMasks before PackClip')
+                f'sample of video {self.metainfo.get("video_id")!r} carries no gt_masks: its split has no public '
+                'masks, or the pipeline has no LoadMasks before PackClip')
         objects = self.gt_objects
         if not 0 <= expression < len(objects):
-            raise IndexError(f'expression {expression} of video {self.metainfo.get("video_id")!r}: it has {len(objects)}')
+            raise IndexError(f'expression {expression} of video {self.metainfo.get("video_id")!r}: '
+                             f'it has {len(objects)}')
         return (self.gt_masks[list(objects[expression])] > 0).any(dim=0)
 
     def set_prediction(self, masks: Tensor, *, scores: Tensor | None = None, boxes: Tensor | None = None,

@@ -16,8 +16,8 @@ def build(setting: Any, registry: Registry, **defaults: Any) -> Any:
         defaults: settings used where the dict is silent.
 
     Returns:
-        The object. A type of another toolbox (``mmdet.ResNet``) has its scope written into every nested dict, so that the
-        toolbox finds its own parts.
+        The object. A type of another toolbox (``mmdet.ResNet``) has its scope written into every nested dict, so that
+        the toolbox finds its own parts.
 
     Raises:
         TypeError: a dict without ``type``.

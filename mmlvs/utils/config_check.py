@@ -111,7 +111,8 @@ def accepted_keys(target: Any) -> tuple[set[str], bool]:
 
 
 def _resolve(kind: Any) -> Any:
-    """The class behind a ``type`` of ours or mmengine's; None for other toolboxes and for names that no registry has."""
+    """The class behind a ``type`` of ours or mmengine's; None for other toolboxes and for names that no registry
+    has."""
     if kind is None:
         return None
     if not isinstance(kind, str):

@@ -18,7 +18,8 @@ KINDS = ('image', 'track', 'key_frame', 'clips', 'no_expression', 'no_object', '
 
 @DATASETS.register_module()
 class DummyClips(Dataset):
-    """Bright squares on dark noise; ``kind`` says which kind of item, see ``KINDS`` ('sizes': every video has its own)."""
+    """Bright squares on dark noise; ``kind`` says which kind of item, see ``KINDS`` ('sizes': every video has its
+    own)."""
 
     def __init__(self, *, kind: str = 'track', videos: int = 4, clip_length: int = 3, with_text: bool = True) -> None:
         self.metainfo = dict(dataset='dummy')
@@ -121,7 +122,8 @@ class StatefulDummy(_Dummy):
 
     def predict(self, inputs, data_samples):
         states = [self.state_of(sample) for sample in data_samples]
-        seen = [state.get(i, 0) for s, state in zip(data_samples, states, strict=True) for i in s.metainfo['expression_ids']]
+        seen = [state.get(i, 0) for sample, state in zip(data_samples, states, strict=True)
+                for i in sample.metainfo['expression_ids']]
         rows = self.rows(self.pixel_logits(inputs), data_samples, seen)
         parts = rows.split([sample.num_expressions for sample in data_samples])
         for part, sample, state in zip(parts, data_samples, states, strict=True):
@@ -157,7 +159,8 @@ def dummy_config(work_dir: str, *, model: str = 'StatefulDummy', kind: str = 'tr
     return dict(
         default_scope='mmlvs', work_dir=work_dir, launcher=launcher, resume=resume, randomness=dict(seed=3),
         model=dict(type=model, data_preprocessor=dict(type='ClipDataPreprocessor', codec=dict(pad_divisor=8))),
-        train_dataloader=dict(dataset=data, sampler=dict(type='ClipSampler'), batch_size=batch_size, num_workers=workers),
+        train_dataloader=dict(dataset=data, sampler=dict(type='ClipSampler'), batch_size=batch_size,
+                              num_workers=workers),
         val_dataloader=test_loader, test_dataloader=test_loader,
         train_cfg=dict(by_epoch=True, max_epochs=epochs, val_interval=1), val_cfg=dict(), test_cfg=dict(),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.05)),

@@ -9,7 +9,6 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 
 from mmlvs.engine import Runner
-
 from tests.doors.dummies import dummy_config
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.doors.dummies import KINDS, DummyClips, dummy_config
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from mmlvs.engine import Runner
 from mmlvs.registry import MODELS
 from mmlvs.utils import check_config
+from tests.doors.dummies import KINDS, DummyClips, dummy_config
 
 HERE = Path(__file__).parent
 MODELS_UNDER_TEST = ('FrameDummy', 'StatefulDummy')
@@ -31,7 +31,8 @@ def run_processes(work_dir, processes, **settings):
     done = subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node', str(processes), '--master_port',
          str(29500 + os.getpid() % 2000), str(HERE / 'run_dummy.py'), str(work_dir), settings],
-        capture_output=True, text=True, timeout=240, env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(HERE.parents[1])})
+        capture_output=True, text=True, timeout=240,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(HERE.parents[1])})
     assert done.returncode == 0, done.stderr[-3000:]
     result = json.loads(Path(work_dir, 'result.json').read_text())
     return result['scores'], result['weights']

@@ -12,8 +12,9 @@ from mmlvs.structures import VideoSegDataSample
 class ClipStateHook(Hook):
     """Sets ``sample.state`` before each val or test step and takes it back after, keyed by video and expressions.
 
-    The state a model leaves must be detached; at the last clip of a video it is dropped, so memory does not grow with the number
-    of videos. Two clips of one video in a batch are refused when the later one would need the earlier one's state.
+    The state a model leaves must be detached; at the last clip of a video it is dropped, so memory does not grow with
+    the number of videos. Two clips of one video in a batch are refused when the later one would need the earlier
+    one's state.
     """
 
     priority = 'VERY_HIGH'

@@ -38,7 +38,8 @@ def set_random_state(state: dict[str, Any]) -> None:
 class RandomStateHook(Hook):
     """Makes a resumed run draw what the uninterrupted run would have drawn.
 
-    * The states of all ranks lie in every checkpoint that can be resumed (``gather`` is called on all ranks by the Runner).
+    * The states of all ranks lie in every checkpoint that can be resumed (``gather`` is called on all ranks by the
+      Runner).
     * After resuming they are set right before the first training step, when everything that may draw has been built.
     * Validation leaves the training's random numbers as they were.
     """
@@ -65,8 +66,8 @@ class RandomStateHook(Hook):
         if states is None or not getattr(runner, 'resumed', False):
             return
         if len(states) != runner.world_size:
-            runner.logger.warning(f'the checkpoint was written by {len(states)} processes, this run has {runner.world_size}: '
-                                  'random numbers differ from an uninterrupted run')
+            runner.logger.warning(f'the checkpoint was written by {len(states)} processes, this run has '
+                                  f'{runner.world_size}: random numbers differ from an uninterrupted run')
             return
         set_random_state(states[runner.rank])
 

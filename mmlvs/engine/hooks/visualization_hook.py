@@ -14,7 +14,8 @@ from mmlvs.structures import VideoSegDataSample
 class ClipVisualizationHook(Hook):
     """Writes a contact sheet per clip: truth where known and prediction, a strip for each expression.
 
-    Sheets of the first validated videos go to ``<work dir>/<run>/vis_data/val_step<N>/``; when testing, sheets of every clip go to
+    Sheets of the first validated videos go to ``<work dir>/<run>/vis_data/val_step<N>/``; when testing, sheets of
+    every clip go to
     ``test_dir`` if it is set.
 
     Args:
@@ -26,7 +27,8 @@ class ClipVisualizationHook(Hook):
 
     priority = 'NORMAL'
 
-    def __init__(self, *, num_videos: int = 3, columns: int = 6, cell_height: int = 96, test_dir: str | None = None) -> None:
+    def __init__(self, *, num_videos: int = 3, columns: int = 6, cell_height: int = 96,
+                 test_dir: str | None = None) -> None:
         self.num_videos, self.columns, self.cell_height, self.test_dir = num_videos, columns, cell_height, test_dir
         self._shown = 0
 

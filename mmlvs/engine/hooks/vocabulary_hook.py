@@ -8,7 +8,8 @@ from mmlvs.registry import HOOKS
 
 @HOOKS.register_module()
 class VocabularyHook(Hook):
-    """Before training: every sub-module with ``needs_vocabulary`` true gets ``build_vocabulary(texts)`` of the training set.
+    """Before training: every sub-module with ``needs_vocabulary`` true gets ``build_vocabulary(texts)`` of the
+    training set.
 
     The vocabulary lies in the checkpoint from then on; a loaded or resumed checkpoint brings its own and wins.
 
@@ -25,7 +26,8 @@ class VocabularyHook(Hook):
             return
         dataset = runner.train_dataloader.dataset
         if not hasattr(dataset, 'texts'):
-            raise RuntimeError(f'{needy[0][0]} needs a vocabulary, but {type(dataset).__name__} has no texts() to build it from')
+            raise RuntimeError(f'{needy[0][0]} needs a vocabulary, but {type(dataset).__name__} has no texts() to '
+                               'build it from')
         texts = dataset.texts()
         for name, module in needy:
             module.build_vocabulary(texts)

@@ -16,9 +16,9 @@ Record = Any
 class VideoMetric(BaseMetric):
     """Base of all metrics.
 
-    A subclass turns one predicted clip into records, numbers or small arrays keyed (video, expression, frame); frames are
-    named, not numbered, so that clips join. When evaluating, the records of all ranks are collected, duplicates dropped by key,
-    sorted by key and aggregated; the result does not depend on the number of processes.
+    A subclass turns one predicted clip into records, numbers or small arrays keyed (video, expression, frame); frames
+    are named, not numbered, so that clips join. When evaluating, the records of all ranks are collected, duplicates
+    dropped by key, sorted by key and aggregated; the result does not depend on the number of processes.
 
     Args:
         prefix: put before the names of the results.
@@ -55,7 +55,8 @@ class VideoMetric(BaseMetric):
         if is_main_process():
             records = {key: record for rank_results in gathered for key, record in rank_results}
             if not records:
-                raise RuntimeError(f'{type(self).__name__} has nothing to score: no clip with an expression was predicted')
+                raise RuntimeError(f'{type(self).__name__} has nothing to score: no clip with an expression was '
+                                   'predicted')
             found = self.aggregate({key: records[key] for key in sorted(records)})
             results = [{f'{self.prefix}/{name}' if self.prefix else name: value for name, value in found.items()}]
         broadcast_object_list(results)

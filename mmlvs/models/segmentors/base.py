@@ -18,15 +18,16 @@ class VideoSegmentor(BaseModel):
     """Base of all methods.
 
     mmengine's loops call it with what the data preprocessor returns: ``inputs`` (a :class:`ClipBatch` per named stream)
-    and ``data_samples`` (one :class:`VideoSegDataSample` a clip). A method is read from its own steps, spelled as methods in
-    the paper's order.
+    and ``data_samples`` (one :class:`VideoSegDataSample` a clip). A method is read from its own steps, spelled as
+    methods in the paper's order.
 
     Args:
         data_preprocessor: settings of the data preprocessor, or a built one.
         init_cfg: mmengine's initialisation settings.
     """
 
-    def __init__(self, *, data_preprocessor: dict | torch.nn.Module | None = None, init_cfg: dict | None = None) -> None:
+    def __init__(self, *, data_preprocessor: dict | torch.nn.Module | None = None,
+                 init_cfg: dict | None = None) -> None:
         preprocessor = build(data_preprocessor or dict(type='ClipDataPreprocessor'), MODELS)
         super().__init__(data_preprocessor=preprocessor, init_cfg=init_cfg)
 
@@ -82,6 +83,6 @@ class VideoSegmentor(BaseModel):
         if state is None:
             clip = sample.metainfo['clip']
             raise RuntimeError(
-                f'clip {clip["index"]} of video {sample.metainfo["video_id"]!r} arrives without the state of the clip before '
-                'it: clips of a video must be predicted in order (use VideoSampler) and ClipStateHook must be active')
+                f'clip {clip["index"]} of video {sample.metainfo["video_id"]!r} arrives without the state of the clip '
+                'before it: clips of a video must be predicted in order (use VideoSampler) and ClipStateHook must be active')
         return state
