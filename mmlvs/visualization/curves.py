@@ -13,7 +13,7 @@ Curve = list[tuple[float, float]]
 def read_scalars(path: str | os.PathLike) -> dict[str, Curve]:
     """Read a ``scalars.json`` of a work folder: on each line a JSON object with ``step`` and numbers.
 
-    A last line cut off by a kill is left out; a run that was resumed may repeat a step, of which the later value counts.
+    A last line cut off by a kill is left out; where a resumed run repeats a step, the later value counts.
 
     Args:
         path: the file, or a work folder, whose newest ``vis_data/scalars.json`` is taken.
