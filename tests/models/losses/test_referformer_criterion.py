@@ -1,3 +1,9 @@
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -168,3 +174,40 @@ def test_registered_and_class_count_checked():
     criterion = MODELS.build(dict(type='ReferFormerCriterion', matcher=dict(type='ClipMatcher'), num_classes=2))
     with pytest.raises(ValueError, match='num_classes = 2'):
         criterion(_outputs(), _targets(), (32, 32))
+
+
+_TWO_RANKS = """
+import os, sys, torch
+from mmlvs.models.losses import ReferFormerCriterion, RowTarget
+torch.distributed.init_process_group('gloo')
+rank = int(os.environ['RANK'])
+torch.manual_seed(0)
+frames = 4
+valid = torch.arange(frames) < (4 if rank == 0 else 2)
+rows = [RowTarget(masks=torch.ones(frames, 32, 32), boxes=torch.full((frames, 4), 0.5), valid=valid)]
+if rank == 1 and sys.argv[1] == 'empty':
+    rows = []
+outputs = dict(pred_logits=torch.randn(1, len(rows), frames, 2, 1), pred_boxes=torch.rand(1, len(rows), frames, 2, 4),
+               pred_masks=torch.randn(1, len(rows), frames, 2, 8, 8))
+criterion = ReferFormerCriterion(matcher=dict(type='ClipMatcher'))
+chosen, prepared = criterion.prepare(outputs, rows, (32, 32))
+print('divisor', criterion._count(prepared).item(), 'finite', all(map(torch.isfinite, criterion(
+    outputs, rows, (32, 32)).values())))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('second, divisor', [('rows', 3.0), ('empty', 2.0)])
+def test_two_processes_share_the_divisor(second, divisor):
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    root = str(Path(module.__file__).parents[3])
+    ranks = [subprocess.Popen([sys.executable, '-c', _TWO_RANKS, second], stdout=subprocess.PIPE, text=True, cwd=root,
+                              env={**os.environ, 'RANK': str(rank), 'LOCAL_RANK': str(rank), 'WORLD_SIZE': '2',
+                                   'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port), 'OMP_NUM_THREADS': '1',
+                                   'PYTHONPATH': root})
+             for rank in range(2)]
+    outputs = [process.communicate(timeout=120)[0] for process in ranks]
+    for process, out in zip(ranks, outputs, strict=True):
+        assert process.returncode == 0 and f'divisor {divisor} finite True' in out

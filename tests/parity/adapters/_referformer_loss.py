@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
+from parity import UnknownCase
 
 from mmlvs.evaluation.writers.merge import merge_scores
 from mmlvs.models.losses import ReferFormerCriterion, RowTarget
-from mmlvs.models.losses.referformer_criterion import TERMS
 from mmlvs.models.segmentors.referformer_postprocess import predict_candidates, predict_track
 from mmlvs.structures import ClipCodec
 
@@ -20,8 +20,11 @@ def _size(value):
     return tuple(int(n) for n in np.asarray(value))
 
 
-def build_criterion(settings):
-    """The criterion that ``case.settings['criterion']`` describes."""
+def build_criterion(settings, **changed):
+    """The criterion that ``case.settings['criterion']`` describes, or with some settings changed."""
+    if settings.get('world_size', 1) != 1:
+        raise UnknownCase(f'recorded for {settings["world_size"]} processes; this adapter runs one')
+    settings = {**settings, **changed}
     focal = dict(focal_alpha=settings['focal_alpha'], focal_gamma=settings['focal_gamma'])
     weights = {name.replace('loss_', 'weight_'): value for name, value in settings['loss_weights'].items()}
     return ReferFormerCriterion(
@@ -47,25 +50,23 @@ def batch_shape(inputs, divisor):
     return ClipCodec(pad_divisor=divisor).padded_size([_size(row) for row in inputs['sizes']])
 
 
-def loss_outputs(criterion, outputs, targets, shape):
-    """Matches, unweighted terms of every layer, and the total as a tensor with gradient."""
-    chosen, prepared = criterion.prepare(outputs, targets, shape)
-    matched = criterion.match(chosen, prepared)
-    terms = criterion.terms(chosen, prepared, matched)
-    total = sum(criterion(outputs, targets, shape).values())
+def loss_outputs(settings, outputs, targets, shape):
+    """Matches and unweighted terms of every layer, costs of the last, and the total as a tensor with gradient."""
+    every_layer = build_criterion(settings, aux_losses=True)
+    chosen, prepared = every_layer.prepare({k: v.detach() for k, v in outputs.items()}, targets, shape)
+    matched = every_layer.match(chosen, prepared)
+    total = sum(build_criterion(settings)(outputs, targets, shape).values())
     last = {name: value[-1] for name, value in chosen.items()}
-    got = dict(matched_query=matched.numpy(), total_loss=total.detach().numpy()[None])
-    got.update({name: value.detach().numpy() for name, value in terms.items()})
-    got.update({name: value.numpy() for name, value in criterion.matcher.costs(last, prepared).items()})
-    assert set(TERMS) <= set(got)
-    return got, total
+    got = dict(matched_query=matched, total_loss=total.detach()[None], **every_layer.terms(chosen, prepared, matched),
+               **every_layer.matcher.costs(last, prepared))
+    return {name: value.numpy() for name, value in got.items()}, total
 
 
 def matcher_criterion(case, dtype):
     settings = case.settings['criterion']
     outputs = {name: _tensor(case.inputs[name], dtype).requires_grad_() for name in PREDICTIONS}
     shape = batch_shape(case.inputs, settings['pad_divisor'])
-    got, total = loss_outputs(build_criterion(settings), outputs, row_targets(case.inputs, dtype), shape)
+    got, total = loss_outputs(settings, outputs, row_targets(case.inputs, dtype), shape)
     total.backward()
     for name, value in outputs.items():
         got[name.replace('pred_', 'grad_')] = value.grad.numpy()
