@@ -84,5 +84,5 @@ class VideoSegmentor(BaseModel):
             clip = sample.metainfo['clip']
             raise RuntimeError(
                 f'clip {clip["index"]} of video {sample.metainfo["video_id"]!r} arrives without the state of the clip '
-                'before it: clips of a video must be predicted in order (use VideoSampler) and ClipStateHook must be active')
+                'before it: clips of a video must come in order (use VideoSampler) with ClipStateHook active')
         return state
