@@ -320,7 +320,8 @@ def moved(case: Case, name: str, dtype: str = 'float64', times: float = 10):
 
     Numbers move by ``times * tolerance`` (``rel_max``: of the largest magnitude) in the place where it shows; exact
     outputs get ``times * differing`` elements changed, at least one more than allowed; a record of NaN alone gets a
-    number.  Returns None where no change can break the rule (an empty record), which a test should report.
+    number, an empty record an element.  Returns None where no change can break the rule: more elements may differ than
+    there are.
     """
     want = case.expected_output(name)
     how, limit, differing = case.tolerance_of(name, dtype)
@@ -328,7 +329,7 @@ def moved(case: Case, name: str, dtype: str = 'float64', times: float = 10):
         return {'moved': want}
     value = np.array(want, dtype=float if _has_none(want) else None, order='C')
     if value.size == 0:
-        return None
+        return np.zeros(1)
     flat = value.reshape(-1)  # a view: value is a fresh contiguous array
     if how == 'equal' or value.dtype.kind not in 'fc':
         count = min(max(int(times * differing), differing + 1), flat.size)

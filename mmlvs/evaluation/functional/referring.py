@@ -194,10 +194,9 @@ def best_candidate_areas(ground_truth: dict, predictions: Sequence[dict], *, of:
 
 
 def coco_summary(ground_truth: dict, predictions: Sequence[dict], *, iou_type: str = 'segm',
-                 use_categories: bool = False,
-                 iou_thresholds: Sequence[float] | None = None, recall_points: int = 101,
-                 max_detections: Sequence[int] = (1, 10, 100), area_limits: Sequence[float] = (0, 32**2, 96**2, 1e10),
-                 prediction_area: str = 'mask') -> np.ndarray:
+                 use_categories: bool = False, iou_thresholds: Sequence[float] | None = None,
+                 recall_points: int = 101, max_detections: Sequence[int] = (1, 10, 100),
+                 area_limits: Sequence[float] = (0, 32**2, 96**2, 1e10), prediction_area: str = 'mask') -> np.ndarray:
     """The twelve COCO numbers (``COCO_NUMBERS``), float64; -1 where nothing is there to measure.
 
     Equal scores rank in the order of the list, images in the sorted order of their ids. Nothing is read or printed.
