@@ -19,7 +19,7 @@ class SinePositionEncoding(nn.Module):
     position / temperature^(2k / F).
 
     Args:
-        num_features: channels F of one axis.
+        num_features: channels F of one axis, an even number.
         temperature: base of the wavelengths.
         normalize: divide by the length of the line.
         scale: full circle of a normalised position.
@@ -38,6 +38,8 @@ class SinePositionEncoding(nn.Module):
         offset: float = 0.0,
     ) -> None:
         super().__init__()
+        if num_features <= 0 or num_features % 2:
+            raise ValueError(f'num_features must be even (sines and cosines), found {num_features}')
         self.num_features = num_features
         self.temperature = temperature
         self.normalize = normalize
@@ -55,8 +57,6 @@ class SinePositionEncoding(nn.Module):
         wavelength = self.temperature**(2 * (channel // 2) / self.num_features)
         angle = position.unsqueeze(-1) / wavelength  # (..., F)
         sines, cosines = angle[..., 0::2].sin(), angle[..., 1::2].cos()
-        if self.num_features % 2:
-            return torch.cat([torch.stack([sines[..., :-1], cosines], dim=-1).flatten(-2), sines[..., -1:]], dim=-1)
         return torch.stack([sines, cosines], dim=-1).flatten(-2)  # (..., F / 2, 2) -> (..., F)
 
 

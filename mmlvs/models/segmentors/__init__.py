@@ -1,5 +1,6 @@
 """One file a method."""
 
 from mmlvs.models.segmentors.base import VideoSegmentor
+from mmlvs.models.segmentors.referformer import ReferFormer
 
-__all__ = ['VideoSegmentor']
+__all__ = ['ReferFormer', 'VideoSegmentor']

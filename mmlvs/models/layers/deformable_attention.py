@@ -1,0 +1,163 @@
+"""Multi-scale deformable attention (Zhu et al., Deformable DETR, ICLR 2021, section 4.1)."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Shapes = Sequence[tuple[int, int]]
+KERNEL_BATCH = 64  # the compiled kernel takes at most this many samples, or a multiple of it
+
+
+def sample_and_weight(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """Bilinear samples of every level, weighted and summed; pure PyTorch.
+
+    Args:
+        value: (N, S, heads, d), levels one after another, S = sum of h * w.
+        shapes: (h, w) of every level.
+        locations: (N, Q, heads, levels, points, 2) x, y in 0..1 of a level; zeros lie outside.
+        weights: (N, Q, heads, levels, points).
+
+    Returns:
+        (N, Q, heads * d).
+    """
+    value, locations, weights = _full_precision(value, locations, weights)
+    n, _, heads, d = value.shape
+    queries, points = locations.shape[1], locations.shape[4]
+    grids = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # N Q heads l p 2 -> l N*heads Q p 2
+    weights = weights.permute(3, 0, 2, 1, 4).reshape(-1, n * heads, 1, queries, points)  # -> l N*heads 1 Q p
+    maps = value.permute(0, 2, 3, 1).reshape(n * heads, d, -1)  # N S heads d -> N*heads d S
+    total = value.new_zeros((n * heads, d, queries))
+    for (h, w), level, grid, weight in zip(shapes, maps.split([h * w for h, w in shapes], dim=2), grids, weights,
+                                           strict=True):
+        level = level.reshape(n * heads, d, h, w)  # N*heads d h*w -> N*heads d h w
+        sampled = F.grid_sample(level, grid, mode='bilinear', padding_mode='zeros', align_corners=False)
+        total = total + (sampled * weight).sum(dim=-1)  # N*heads d Q p -> N*heads d Q
+    return total.reshape(n, heads * d, queries).transpose(1, 2)  # N*heads d Q -> N Q heads*d
+
+
+@cache
+def compiled_kernel() -> Callable | None:
+    """mmcv's CUDA operator; None where mmcv was built without its compiled operators."""
+    try:
+        from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
+    except ImportError:
+        return None
+    return MultiScaleDeformableAttnFunction.apply
+
+
+def _sample_compiled(kernel: Callable, value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    sizes = torch.as_tensor(shapes, dtype=torch.long, device=value.device)  # levels 2
+    starts = torch.cat([sizes.new_zeros(1), sizes.prod(dim=1).cumsum(0)[:-1]])  # levels
+    tensors = _full_precision(value, locations, weights)
+    parts = zip(*(x.contiguous().split(KERNEL_BATCH) for x in tensors), strict=True)
+    return torch.cat([kernel(v, sizes, starts, x, w, KERNEL_BATCH) for v, x, w in parts])
+
+
+def _full_precision(value: Tensor, *others: Tensor) -> list[Tensor]:
+    """All in the type of the value, at least float32: half-precision locations would be pixels off."""
+    kind = torch.promote_types(value.dtype, torch.float32)
+    return [x.to(kind) for x in (value, *others)]
+
+
+class DeformableAttention(nn.Module):
+    """Every query reads a few points around its reference on every level.
+
+    Uses mmcv's kernel when it is compiled and the tensors lie on a GPU, else the pure form.
+
+    Args:
+        channels: width C of queries and values.
+        num_heads: attention heads.
+        num_levels: levels of the value.
+        num_points: sampled points of each head and level.
+    """
+
+    def __init__(self, *, channels: int = 256, num_heads: int = 8, num_levels: int = 4, num_points: int = 4) -> None:
+        super().__init__()
+        if channels % num_heads:
+            raise ValueError(f'DeformableAttention: channels {channels} is not a multiple of num_heads {num_heads}')
+        self.num_heads, self.num_levels, self.num_points = num_heads, num_levels, num_points
+        self.sampling_offsets = nn.Linear(channels, num_heads * num_levels * num_points * 2)
+        self.attention_weights = nn.Linear(channels, num_heads * num_levels * num_points)
+        self.value_proj = nn.Linear(channels, channels)
+        self.output_proj = nn.Linear(channels, channels)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Offsets start as a ring of directions, one a head, with radius point + 1; weights start equal."""
+        angles = torch.arange(self.num_heads, device='cpu') * (2 * math.pi / self.num_heads)
+        ring = torch.stack([angles.cos(), angles.sin()], dim=-1)  # heads 2
+        ring = ring / ring.abs().amax(dim=-1, keepdim=True)
+        radius = torch.arange(1, self.num_points + 1, device='cpu')[:, None]  # points 1
+        bias = (ring[:, None, None] * radius).expand(-1, self.num_levels, -1, -1)  # heads levels points 2
+        nn.init.zeros_(self.sampling_offsets.weight)
+        with torch.no_grad():
+            self.sampling_offsets.bias.copy_(bias.flatten())
+        for parameter in self.attention_weights.parameters():
+            nn.init.zeros_(parameter)
+        for projection in (self.value_proj, self.output_proj):
+            nn.init.xavier_uniform_(projection.weight)
+            nn.init.zeros_(projection.bias)
+
+    def locate(self, query: Tensor, references: Tensor, shapes: Shapes) -> tuple[Tensor, Tensor]:
+        """Where every query looks, and how strongly.
+
+        Args:
+            query: (N, Q, C).
+            references: (N, Q, levels, 2) points x, y or (N, Q, levels, 4) boxes cx, cy, w, h, in 0..1 of a level.
+            shapes: (h, w) of every level.
+
+        Returns:
+            Locations (N, Q, heads, levels, points, 2) x, y in 0..1 and weights (N, Q, heads, levels, points), which sum
+            to 1 over levels and points.
+
+        Raises:
+            ValueError: references of another width.
+        """
+        n, queries, _ = query.shape
+        heads, levels, points = self.num_heads, self.num_levels, self.num_points
+        offsets = self.sampling_offsets(query).view(n, queries, heads, levels, points, 2)
+        weights = self.attention_weights(query).view(n, queries, heads, levels * points).softmax(dim=-1)
+        weights = weights.view(n, queries, heads, levels, points)
+        centres = references[:, :, None, :, None, :2]  # N Q levels . -> N Q 1 levels 1 2
+        if references.shape[-1] == 2:
+            scale = offsets.new_tensor([(w, h) for h, w in shapes])[:, None]  # levels 1 2
+            return centres + offsets / scale, weights
+        if references.shape[-1] == 4:
+            return centres + offsets / points * references[:, :, None, :, None, 2:] * 0.5, weights
+        raise ValueError(f'references must have 2 (points) or 4 (boxes) numbers, found {references.shape[-1]}')
+
+    def forward(self, query: Tensor, references: Tensor, source: Tensor, shapes: Shapes,
+                padding: Tensor | None = None) -> Tensor:
+        """Attend; gives the projected result without residual.
+
+        Args:
+            query: (N, Q, C), with position added.
+            references: (N, Q, levels, 2 or 4), see :meth:`locate`.
+            source: (N, S, C), levels one after another, S = sum of h * w.
+            shapes: (h, w) of every level.
+            padding: (N, S) bool, True = padding, whose value is taken as zero.
+
+        Returns:
+            (N, Q, C).
+
+        Raises:
+            ValueError: shapes do not fit the source.
+        """
+        if len(shapes) != self.num_levels or sum(h * w for h, w in shapes) != source.shape[1]:
+            raise ValueError(f'level shapes {list(shapes)} do not describe a source of {source.shape[1]} tokens in '
+                             f'{self.num_levels} levels')
+        value = self.value_proj(source)  # N S C
+        if padding is not None:
+            value = value.masked_fill(padding[..., None], 0)
+        value = value.view(*value.shape[:2], self.num_heads, -1)  # N S C -> N S heads d
+        locations, weights = self.locate(query, references, shapes)
+        kernel = compiled_kernel() if value.is_cuda and not torch.compiler.is_compiling() else None
+        if kernel is None or len(value) == 0:
+            out = sample_and_weight(value, shapes, locations, weights)
+        else:
+            out = _sample_compiled(kernel, value, shapes, locations, weights)
+        return self.output_proj(out.to(value.dtype))
