@@ -10,6 +10,7 @@
 # pip's own settings (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, pip.conf, ...) are respected.
 
 MMLVS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+MMLVS_NETWORK_TROUBLE='NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|Temporary failure'
 export PYTHONPATH="$MMLVS_ROOT${PYTHONPATH:+:$PYTHONPATH}"
 
 mmlvs_say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
@@ -70,7 +71,7 @@ print(digest.hexdigest()[:16])
 PY
 }
 
-# Whether the packages are there and the two that most often break can be imported: mmlvs_works PYTHON runtime|tests
+# Whether the packages are there and the two that most often break are whole: mmlvs_works PYTHON runtime|tests
 mmlvs_works() {
   "$1" - "$2" <<'PY'
 import importlib.util, sys
@@ -80,10 +81,10 @@ names += ['pytest', 'hypothesis', 'xdist', 'ruff'] if sys.argv[1] == 'tests' els
 missing = [name for name in names if importlib.util.find_spec(name) is None]
 if missing:
     sys.exit('missing: ' + ', '.join(missing))
-for name in ('torch', 'cv2'):
+for name, part in (('torch', 'Tensor'), ('cv2', 'imread')):
     try:
-        importlib.import_module(name)
-    except ImportError as error:
+        getattr(importlib.import_module(name), part)
+    except (ImportError, AttributeError) as error:
         sys.exit(f'{name} cannot be imported: {error}')
 PY
 }
@@ -109,7 +110,10 @@ mmlvs_venv() {
     && [ "$(cat "$venv/.mmlvs-stamp-$kind" 2>/dev/null)" = "$(mmlvs_stamp "$MMLVS_PY" "$kind")" ]; then
     mmlvs_say "environment $venv is up to date"
   else
-    [ -z "${problem:-}" ] || mmlvs_say "environment $venv: $problem"
+    if [ -f "$venv/.mmlvs-stamp-runtime" ] && ! problem=$(mmlvs_works "$MMLVS_PY" runtime 2>&1); then
+      mmlvs_say "the environment $venv is broken and is made anew (${problem##*$'\n'})"
+      rm -rf "$venv"
+    fi
     mmlvs_install "$kind" "$venv"
   fi
   if command -v flock >/dev/null 2>&1; then exec 9>&-; fi
@@ -135,7 +139,8 @@ mmlvs_install() {
   pins=$(mmlvs_constraints "$MMLVS_PY")
   mmlvs_say "installing packages; torch is the largest (0.2 GB to fetch for CPUs, about 2 GB with CUDA): a few minutes"
   if ! mmlvs_pip "$venv" "${files[@]}" ${pins:+-c "$pins"}; then
-    if [ -n "$pins" ] && grep -qE 'No matching distribution|ResolutionImpossible|Could not find a version' "$venv/pip.log"; then
+    if [ -n "$pins" ] && ! grep -qE "$MMLVS_NETWORK_TROUBLE" "$venv/pip.log" \
+      && grep -qE 'No matching distribution|ResolutionImpossible|Could not find a version' "$venv/pip.log"; then
       mmlvs_say "the pinned versions of $(basename "$pins") cannot be had here; trying the ranges of requirements/*.txt"
       mmlvs_pip "$venv" "${files[@]}" || mmlvs_explain "$venv"
     else
@@ -178,10 +183,11 @@ mmlvs_headless_last() {
 
 # Say why pip failed, as far as its log tells, and end.
 mmlvs_explain() {
-  local log=$1/pip.log again="then run the same command again: it goes on where it stopped. Full log: $log"
+  local log=$1/pip.log
+  local again="then run the same command again: it goes on where it stopped. Full log: $log"
   if grep -qi 'No space left' "$log"; then
     mmlvs_die "the disk is full." "Free some space (5 GB without CUDA is plenty), $again"
-  elif grep -qE 'NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|Temporary failure' "$log"; then
+  elif grep -qE "$MMLVS_NETWORK_TROUBLE" "$log"; then
     mmlvs_die "the package index cannot be reached." \
       "Check the network; behind a proxy set https_proxy, with a mirror set PIP_INDEX_URL," "$again"
   fi
