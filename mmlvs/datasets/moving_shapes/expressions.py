@@ -41,7 +41,7 @@ _EVENT_WORDS = {
     'leaves': ('that leaves', 'that disappears from view'),
     'still': ('that stays still', 'that does not move'),
 }
-_RELATION_WORDS = {'behind': 'passing behind', 'in front of': 'passing in front of'}
+_RELATION_WORDS = {'hidden by': 'partly hidden by', 'covering': 'partly covering'}
 
 
 @dataclass

@@ -92,41 +92,41 @@ def _coverage(one: ShapeObject, center: np.ndarray, side: int) -> np.ndarray:
 class SceneMasks:
     """Where the objects of a scene are, frame by frame.
 
+    Args:
+        scene: objects and camera.
+        height: of the frames in pixels.
+        width: of the frames in pixels.
+
     Attributes:
         stamps: [frame][object] patches.
         index: (T, H, W) uint8, the number (from 1) of the object that is seen at each pixel, 0 background.
         area: (O, T) visible pixels.
-        covered: (O, O) largest number of pixels, over the frames, of object i that lie behind object j.
+        cover: (T, O, O) pixels of object i (second axis) that are hidden and show object j (third axis) instead.
         full_area: (O,) pixels of the whole object.
     """
 
     def __init__(self, *, scene: Scene, height: int, width: int) -> None:
         objects, frames = scene.objects, len(scene.camera)
-        order = sorted(range(len(objects)), key=lambda i: -objects[i].depth)  # far to near
-        self.stamps: list[list[Stamp]] = []
+        order = far_to_near(objects)
+        self.stamps = [
+            [Stamp(one=one, center=one.track[t], height=height, width=width) for one in objects] for t in range(frames)
+        ]
         self.index = np.zeros((frames, height, width), np.uint8)
-        self.covered = np.zeros((len(objects), len(objects)), np.int64)
-        for t in range(frames):
-            stamps = [Stamp(one=one, center=one.track[t], height=height, width=width) for one in objects]
-            self.stamps.append(stamps)
+        self.cover = np.zeros((frames, len(objects), len(objects)), np.int64)
+        for t, stamps in enumerate(self.stamps):
             for i in order:
                 self.index[t, stamps[i].rows, stamps[i].columns][stamps[i].mask] = i + 1
-            self._measure_cover(stamps, order)
-        flat = self.index.reshape(frames, height * width)  # (T, H, W) -> (T, HW)
-        self.area = np.stack([np.bincount(row, minlength=len(objects) + 1)[1:] for row in flat], axis=1)
+            for i, stamp in enumerate(stamps):
+                shown = self.index[t, stamp.rows, stamp.columns][stamp.mask]
+                self.cover[t, i] = np.bincount(shown, minlength=len(objects) + 1)[1:]
+        self.area = self.cover.diagonal(axis1=1, axis2=2).T.copy()  # what an object shows of itself
+        self.cover[:, np.arange(len(objects)), np.arange(len(objects))] = 0
         self.full_area = np.array([stamp.full_area for stamp in self.stamps[0]])
 
-    def _measure_cover(self, stamps: list[Stamp], order: list[int]) -> None:
-        for position, far in enumerate(order):
-            for near in order[position + 1 :]:
-                a, b = stamps[far], stamps[near]
-                y0, y1 = max(a.rows.start, b.rows.start), min(a.rows.stop, b.rows.stop)
-                x0, x1 = max(a.columns.start, b.columns.start), min(a.columns.stop, b.columns.stop)
-                if y0 >= y1 or x0 >= x1:
-                    continue
-                cut_a = a.mask[y0 - a.rows.start : y1 - a.rows.start, x0 - a.columns.start : x1 - a.columns.start]
-                cut_b = b.mask[y0 - b.rows.start : y1 - b.rows.start, x0 - b.columns.start : x1 - b.columns.start]
-                self.covered[far, near] = max(self.covered[far, near], int((cut_a & cut_b).sum()))
+
+def far_to_near(objects: list[ShapeObject]) -> list[int]:
+    """Indices of the objects in the order of painting."""
+    return sorted(range(len(objects)), key=lambda i: -objects[i].depth)
 
 
 # ---------------------------------------------------------------- pictures
@@ -167,7 +167,7 @@ def draw_frames(rng: np.random.Generator, scene: Scene, masks: SceneMasks) -> np
     direction = rng.uniform(0, 2 * np.pi)
     light = np.array([np.cos(direction), np.sin(direction)], np.float32)
     brightness = 1 + 0.02 * np.sin(rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi * rng.uniform(0.3, 1), frames))
-    order = sorted(range(len(scene.objects)), key=lambda i: -scene.objects[i].depth)
+    order = far_to_near(scene.objects)
     video = np.empty((frames, height, width, 3), np.uint8)
     for t in range(frames):
         center = (margin + (width - 1) / 2 - scene.camera[t, 0], margin + (height - 1) / 2 - scene.camera[t, 1])

@@ -105,7 +105,7 @@ def _polyline(heading: np.ndarray, speed: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
 
 
-def _line(rng: np.random.Generator, frames: int, length: float, heading: float) -> np.ndarray:
+def _line(frames: int, length: float, heading: float) -> np.ndarray:
     return _polyline(np.full(frames - 1, heading), np.full(frames - 1, length / (frames - 1)))
 
 
@@ -124,7 +124,7 @@ def _turn(rng: np.random.Generator, frames: int, length: float, heading: float) 
 def _bounce(rng: np.random.Generator, frames: int, length: float, heading: float, low: np.ndarray, high: np.ndarray):
     """A straight path folded back at the borders `low`, `high` (2,) of the area; absolute positions, (T, 2)."""
     extent = high - low
-    line = _line(rng, frames, length, heading)
+    line = _line(frames, length, heading)
     wall = rng.uniform(0.35, 0.65) * length  # way to the wall
     axis = int(abs(np.sin(heading)) > 0.7071)
     start = rng.uniform(low, high)
@@ -177,7 +177,7 @@ def sample_track(
         if motion == 'still':
             path = np.zeros((frames, 2))
         elif motion == 'straight':
-            path = _line(rng, frames, length, angle)
+            path = _line(frames, length, angle)
         elif motion == 'stop':
             path = _stop(rng, frames, length, angle)
         elif motion == 'turn':
@@ -185,7 +185,7 @@ def sample_track(
         elif motion == 'bounce':
             return _bounce(rng, frames, rng.uniform(0.8, 1.1) * side, angle, low, high)
         elif motion in ('enter', 'leave'):
-            path = _line(rng, frames, rng.uniform(0.6, 0.8) * side + 2 * radius, angle)
+            path = _line(frames, rng.uniform(0.6, 0.8) * side + 2 * radius, angle)
             track = _through_border(rng, path, size, 1.5 * radius, low, high)
             return track if motion == 'enter' else track[::-1].copy()
         else:
@@ -245,26 +245,53 @@ def _sample_motions(rng: np.random.Generator, level: str, count: int) -> list[tu
     return drawn
 
 
+def _together(first: ShapeObject, second: ShapeObject) -> float:
+    """How long two objects touch, in shares of what is acceptable (less for two of one color): fine up to 1."""
+    distance = np.hypot(*(first.track - second.track).T)
+    share = (distance < 0.85 * (first.radius + second.radius)).mean()
+    return float(share / (0.15 if first.color == second.color else 0.3))
+
+
+def _sample_object(
+    rng: np.random.Generator,
+    settings: MovingShapesSettings,
+    attributes: tuple[str, str, str],
+    motion: str,
+    heading: float | None,
+    others: list[ShapeObject],
+    drift: np.ndarray | float = 0.0,
+) -> ShapeObject:
+    """Draws an object that touches the `others` only for a short time (of some paths the one that does so least)."""
+    shape, color, size = attributes
+    radius = float(0.5 * DIAMETERS[size] * settings.side * rng.uniform(0.94, 1.06))
+    angle = float(rng.uniform(-0.2, 0.2))
+    texture = _sample_texture(rng)
+    best, least = None, np.inf
+    for _ in range(_TRIES):
+        track = sample_track(rng, settings, motion, radius, heading) + drift
+        one = ShapeObject(shape, color, size, motion, radius, angle, track, texture=texture)
+        contact = max((_together(one, other) for other in others), default=0.0)
+        if contact < least:
+            best, least = one, contact
+        if least <= 1:
+            break
+    return best
+
+
 def _cross(rng: np.random.Generator, objects: list[ShapeObject], settings: MovingShapesSettings) -> None:
-    """Moves one path so that two objects meet, if it still fits inside the frame."""
+    """Moves one path so that two objects meet, if that leaves it inside the frame and nothing together for long."""
     first, second = rng.choice(len(objects), size=2, replace=False)
     mover, other = objects[first], objects[second]
-    if mover.motion in ('enter', 'leave', 'bounce'):
-        return
     meeting = int(rng.integers(settings.frames // 4, 3 * settings.frames // 4))
     offset = other.track[meeting] - mover.track[meeting] + rng.uniform(-0.5, 0.5, 2) * mover.radius
+    if mover.motion in ('enter', 'leave', 'bounce'):
+        return
     low = np.full(2, 1.15 * mover.radius)
     high = np.array([settings.width, settings.height]) - 1 - low
-    moved = mover.track + np.clip(offset, low - mover.track.min(axis=0), high - mover.track.max(axis=0))
-    mover.track = moved
-
-
-def _sample_object(rng, settings, attributes, motion, heading) -> ShapeObject:
-    shape, color, size = attributes
-    radius = 0.5 * DIAMETERS[size] * settings.side * rng.uniform(0.94, 1.06)
-    track = sample_track(rng, settings, motion, radius, heading)
-    angle = float(rng.uniform(-0.2, 0.2))
-    return ShapeObject(shape, color, size, motion, float(radius), angle, track, texture=_sample_texture(rng))
+    before = mover.track
+    mover.track = before + np.clip(offset, low - before.min(axis=0), high - before.max(axis=0))
+    if max(_together(mover, one) for one in objects if one is not mover) > 1:
+        mover.track = before
 
 
 def _set_depths(rng: np.random.Generator, objects: list[ShapeObject]) -> None:
@@ -272,43 +299,48 @@ def _set_depths(rng: np.random.Generator, objects: list[ShapeObject]) -> None:
         one.depth = int(depth)
 
 
-def sample_scene(rng: np.random.Generator, settings: MovingShapesSettings) -> Scene:
-    """Draws a scene of the 'rvos' form: objects that share attributes and motions, before a background at rest."""
+# ---------------------------------------------------------------- scenes
+def sample_count(rng: np.random.Generator, settings: MovingShapesSettings) -> int:
+    """Draws the number of objects of a video; pairs are rarer than threes, because they need no more than one word."""
     low, high = LEVELS[settings.level]['objects']
-    count = int(rng.integers(low, high + 1)) if settings.level == 'full' else int(rng.choice([2, 3], p=[0.3, 0.7]))
+    weight = np.array([0.5 if count == 2 else 1.0 for count in range(low, high + 1)])
+    return int(rng.choice(np.arange(low, high + 1), p=weight / weight.sum()))
+
+
+def sample_scene(rng: np.random.Generator, settings: MovingShapesSettings, count: int) -> Scene:
+    """Draws a scene of the 'rvos' form: `count` objects that share attributes and motions, the background at rest."""
     attributes = sample_attributes(rng, count)
-    motions = _sample_motions(rng, settings.level, count)
-    objects = [_sample_object(rng, settings, look, *move) for look, move in zip(attributes, motions, strict=True)]
-    if rng.random() < 0.5:
+    objects: list[ShapeObject] = []
+    for look, move in zip(attributes, _sample_motions(rng, settings.level, count), strict=True):
+        objects.append(_sample_object(rng, settings, look, *move, objects))
+    if rng.random() < 0.6:
         _cross(rng, objects, settings)
     _set_depths(rng, objects)
-    return Scene(objects, np.zeros((settings.frames, 2)))
+    order = rng.permutation(count)  # later objects found less room: their numbers must not tell
+    return Scene([objects[i] for i in order], np.zeros((settings.frames, 2)))
 
 
 def _sample_camera(rng: np.random.Generator, settings: MovingShapesSettings) -> np.ndarray:
     """A slow drift with a gentle sway: (T, 2) pixels, beginning at zero."""
-    drift = _line(rng, settings.frames, rng.uniform(0.1, 0.25) * settings.side, rng.uniform(0, 2 * np.pi))
+    drift = _line(settings.frames, rng.uniform(0.1, 0.25) * settings.side, rng.uniform(0, 2 * np.pi))
     time = np.linspace(0, 1, settings.frames)[:, None]
     sway = 0.02 * settings.side * np.sin(2 * np.pi * (time + rng.random(2)))
     camera = drift + sway
     return camera - camera[0]
 
 
-def sample_zero_shot_scene(rng: np.random.Generator, settings: MovingShapesSettings) -> Scene:
+def sample_zero_shot_scene(rng: np.random.Generator, settings: MovingShapesSettings, count: int) -> Scene:
     """Draws a scene of the 'zero-shot' form: the first object moves by itself, the others rest on the background.
 
     In 'easy' the camera stands still in half of the videos; in 'full' it always moves, and everything at rest with it.
     """
-    low, high = LEVELS[settings.level]['objects']
-    count = int(rng.integers(low, high + 1))
     attributes = sample_attributes(rng, count)
     moving = settings.level == 'full' or rng.random() < 0.5
     camera = _sample_camera(rng, settings) if moving else np.zeros((settings.frames, 2))
     kind = str(rng.choice(['straight', 'turn', 'bounce']))
-    objects = [_sample_object(rng, settings, attributes[0], kind, None)]
+    objects = [_sample_object(rng, settings, attributes[0], kind, None, [])]
     for look in attributes[1:]:
-        one = _sample_object(rng, settings, look, 'still', None)
-        one.track = one.track + camera - camera[settings.frames // 2]
-        objects.append(one)
+        drift = camera - camera[settings.frames // 2]
+        objects.append(_sample_object(rng, settings, look, 'still', None, objects, drift))
     _set_depths(rng, objects)
     return Scene(objects, camera)

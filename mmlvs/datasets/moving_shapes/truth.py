@@ -29,7 +29,7 @@ class ObjectRecord:
         track: (T, 2) centre (x, y) in pixels.
         area: (T,) visible pixels.
         full_area: pixels of the whole object.
-        covered: object index -> largest number of pixels of this object behind that one in a frame.
+        covered: object index -> most pixels, in one frame, of this object that are hidden and show that one.
     """
 
     shape: str
@@ -135,15 +135,16 @@ class Truth:
         return np.diff(self.tracks[i, shown[0] : shown[-1] + 1], axis=0)
 
     def direction(self, value: str) -> Clue:
-        """Moves up, down, left or right: net way and almost all of the path point there."""
+        """Moves up, down, left or right: nearly the whole path points there."""
         axis = np.array(DIRECTIONS[value], dtype=np.float64)
         true = false = 0
         for i in range(len(self.records)):
             steps = self._steps(i)
-            along, across = steps @ axis, steps @ axis[::-1]
+            along = steps @ axis
             forward = along[along > 0].sum()
             net = along.sum()
-            if net >= 0.2 * self.side and net >= 0.95 * forward and abs(across.sum()) <= 0.4 * net:
+            straight = net >= 0.85 * np.hypot(*steps.T).sum()  # at most 30 degrees off, without detours
+            if net >= 0.2 * self.side and straight:
                 true |= 1 << i
             elif forward <= 0.04 * self.side:
                 false |= 1 << i
@@ -218,7 +219,7 @@ class Truth:
 
     # ---- relation
     def relation(self, value: str, anchor: int, anchor_clues: tuple[Clue, ...]) -> Clue:
-        """Left of, right of, above or below another object, or passing behind or in front of it."""
+        """Left of, right of, above or below another object, partly hidden by it or partly covering it."""
         true = false = 0
         for i in range(len(self.records)):
             answer = False if i == anchor else self._related(value, i, anchor)
@@ -234,7 +235,7 @@ class Truth:
             both = self.seen[i] & self.seen[j]
             ahead = sign * (self.tracks[i, both, axis] - self.tracks[j, both, axis])
             return False if both.any() and ahead.mean() <= -0.04 * self.side and (ahead < 0).mean() >= 0.8 else None
-        far, near = (i, j) if value == 'behind' else (j, i)
+        far, near = (i, j) if value == 'hidden by' else (j, i)
         covered, whole = self.records[far].covered.get(near, 0), self.records[far].full_area
         if covered >= 0.15 * whole:
             return True

@@ -13,6 +13,7 @@ from mmlvs.datasets.moving_shapes.scene import (
     MIN_VISIBLE,
     MovingShapesSettings,
     Scene,
+    sample_count,
     sample_scene,
     sample_zero_shot_scene,
 )
@@ -65,23 +66,24 @@ def _records(scene: Scene, masks: SceneMasks) -> list[ObjectRecord]:
             track=np.round(one.track, 2),
             area=masks.area[i],
             full_area=int(masks.full_area[i]),
-            covered={j: int(masks.covered[i, j]) for j in range(len(scene.objects)) if masks.covered[i, j]},
+            covered={j: int(pixels) for j, pixels in enumerate(masks.cover[:, i].max(axis=0)) if pixels},
         )
         for i, one in enumerate(scene.objects)
     ]
 
 
-def _well_visible(settings: MovingShapesSettings, records: list[ObjectRecord]) -> bool:
-    """Every object is seen in at least half of the frames and, while it is there, mostly not covered."""
-    least = MIN_VISIBLE * settings.height * settings.width
-    for record in records:
-        share = record.area / record.full_area
-        seen = record.area >= least
-        if seen.mean() < 0.5 or share[seen].mean() < 0.65:
-            return False
-        if settings.level == 'easy' and share.min() < 0.3:
-            return False
-    return True
+def _well_visible(settings: MovingShapesSettings, scene: Scene, masks: SceneMasks, objects: int) -> bool:
+    """The first `objects` objects are seen in at least half of the frames and, while they are there, mostly uncovered;
+    no two of all objects stay together for long, least of all two of one color."""
+    seen = masks.area[:objects] >= MIN_VISIBLE * settings.height * settings.width  # (O, T)
+    share = masks.area[:objects] / masks.full_area[:objects, None]
+    if (seen.mean(axis=1) < 0.5).any() or any(share[i, seen[i]].mean() < 0.65 for i in range(objects)):
+        return False
+    if settings.level == 'easy' and share.min() < 0.3:
+        return False
+    touching = (masks.cover > 0.03 * masks.full_area[None, :, None]).mean(axis=0)  # (O, O) share of the frames
+    colors = np.array([one.color for one in scene.objects])
+    return bool((touching <= np.where(colors[:, None] == colors, 0.3, 0.5)).all())
 
 
 def _moves_by_itself(settings: MovingShapesSettings, scene: Scene) -> bool:
@@ -105,17 +107,18 @@ def make_video(settings: MovingShapesSettings, split: str, position: int, name: 
     """
     rng = np.random.default_rng([VERSION, settings.seed, SPLITS.index(split), position])
     sample = sample_zero_shot_scene if settings.form == 'zero-shot' else sample_scene
+    count = sample_count(rng, settings)  # once: what is hard to arrange must not become rare
     for _ in range(_ATTEMPTS):
-        scene = sample(rng, settings)
+        scene = sample(rng, settings, count)
         masks = SceneMasks(scene=scene, height=settings.height, width=settings.width)
+        if not _well_visible(settings, scene, masks, 1 if settings.form == 'zero-shot' else len(scene.objects)):
+            continue
         records = _records(scene, masks)
         if settings.form == 'zero-shot':
-            if not (_well_visible(settings, records[:1]) and _moves_by_itself(settings, scene)):
+            if not _moves_by_itself(settings, scene):
                 continue
             expressions: list[Expression] | None = []
         else:
-            if not _well_visible(settings, records):
-                continue
             truth = Truth(
                 records=records,
                 height=settings.height,

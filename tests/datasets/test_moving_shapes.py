@@ -1,0 +1,469 @@
+"""Moving shapes: what is written is right, repeatable, and every sentence says neither too little nor too much."""
+
+import hashlib
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from mmlvs.datasets.moving_shapes import MovingShapesSettings, format_statistics, generate, make_video
+from mmlvs.datasets.moving_shapes.expressions import is_minimal, singles_out
+from mmlvs.datasets.moving_shapes.render import PALETTE
+from mmlvs.datasets.moving_shapes.scene import COLORS, MIN_VISIBLE, MOTIONS, SHAPES, SIZES
+from mmlvs.datasets.moving_shapes.truth import Clue, ObjectRecord, Truth
+from mmlvs.datasets.moving_shapes.video import (
+    expressions_entry,
+    frame_names,
+    meta_entry,
+    scores_of_trivial_answers,
+    video_names,
+)
+from mmlvs.io.masks import pascal_palette
+
+EASY = MovingShapesSettings(level='easy', seed=3)
+seeds = st.integers(min_value=0, max_value=2**31)
+few = hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """Relative path -> hash of every file except the lock."""
+    files = sorted(path for path in root.rglob('*') if path.is_file() and path.name != '.lock')
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope='module')
+def easy_set(tmp_path_factory):
+    root = tmp_path_factory.mktemp('shapes') / 'easy'
+    statistics = generate(root, EASY, {'train': 6, 'valid': 3})
+    return root, statistics
+
+
+# ---------------------------------------------------------------- an independent reading of the recorded truth
+class Oracle:
+    """Plain yes/no reading of clues from what `meta.json` records, without the generator's code and margins."""
+
+    def __init__(self, objects: dict, size: int) -> None:
+        self.objects = objects
+        self.size = size
+        self.tracks = {key: np.array(one['track']) for key, one in objects.items()}
+        self.seen = {key: np.array(one['area']) >= MIN_VISIBLE * size**2 for key, one in objects.items()}
+
+    def attribute(self, key: str, name: str) -> str:
+        return self.objects[key]['category' if name == 'shape' else name]
+
+    def gap(self, key: str, other: str, axis: int) -> float:
+        """Mean distance from `other` to `key` along an axis, over the frames that show both; nan if there are none."""
+        both = self.seen[key] & self.seen[other]
+        return float((self.tracks[key] - self.tracks[other])[both, axis].mean()) if both.any() else float('nan')
+
+    def fits(self, key: str, clue: dict) -> bool:
+        return getattr(self, clue['type'])(key, clue)
+
+    def appearance(self, key: str, clue: dict) -> bool:
+        return self.attribute(key, clue['name']) == clue['value']
+
+    def position(self, key: str, clue: dict) -> bool:
+        axis = 0 if clue['value'] in ('left', 'right', 'leftmost', 'rightmost') else 1
+        sign = -1 if clue['value'] in ('left', 'top', 'leftmost', 'topmost') else 1
+        if clue['name'] == 'place':
+            return sign * (self.tracks[key][self.seen[key], axis].mean() - (self.size - 1) / 2) > 0
+        kind = [self.attribute(key, name) for name in clue['among']]
+        rivals = [
+            other
+            for other in self.objects
+            if other != key and [self.attribute(other, name) for name in clue['among']] == kind
+        ]
+        return bool(rivals) and all(sign * self.gap(key, other, axis) > 0 for other in rivals)
+
+    def motion(self, key: str, clue: dict) -> bool:
+        if clue['name'] == 'event':
+            kinds = dict(stops='stop', turns='turn', bounces='bounce', enters='enter', leaves='leave', still='still')
+            return self.objects[key]['motion'] == kinds[clue['value']]
+        shown = np.flatnonzero(self.seen[key])
+        way = self.tracks[key][shown[-1]] - self.tracks[key][shown[0]]
+        axis = int(clue['value'] in ('up', 'down'))
+        sign = -1 if clue['value'] in ('left', 'up') else 1
+        return sign * way[axis] > max(0.1 * self.size, abs(way[1 - axis]))
+
+    def relation(self, key: str, clue: dict) -> bool:
+        anchor = clue['anchor']
+        if key == anchor:
+            return False
+        if clue['value'] in ('hidden by', 'covering'):
+            far, near = (key, anchor) if clue['value'] == 'hidden by' else (anchor, key)
+            return self.objects[far]['covered'].get(near, 0) > 0.05 * self.objects[far]['full_area']
+        axis = int(clue['value'] in ('above', 'below'))
+        sign = -1 if clue['value'] in ('left of', 'above') else 1
+        return sign * self.gap(key, anchor, axis) > 0
+
+    def candidates(self, clues: list[dict]) -> list[str]:
+        return [key for key in self.objects if all(self.fits(key, clue) for clue in clues)]
+
+
+def check_expressions(video, size: int = 128) -> None:
+    """Every sentence fits exactly its referent; without any one of its clues it fits at least two objects."""
+    oracle = Oracle(meta_entry(video)['objects'], size)
+    entries = expressions_entry(video)['expressions']
+    assert len({entry['exp'] for entry in entries.values()}) == len(entries)
+    for entry in entries.values():
+        clues = entry['clues']
+        assert oracle.candidates(clues) == [entry['obj_id']], entry
+        for k in range(len(clues)):
+            assert len(oracle.candidates(clues[:k] + clues[k + 1 :])) >= 2, (entry, k)
+        for clue in clues:
+            if clue['name'] == 'superlative' and clue['among']:  # the bare word must not be enough
+                assert oracle.candidates([dict(clue, among=[])]) != [entry['obj_id']] or unclear(oracle, clue), entry
+            if clue['type'] == 'relation':
+                rest = clue['anchor_clues']
+                assert oracle.candidates(rest) == [clue['anchor']]
+                assert all(len(oracle.candidates(rest[:k] + rest[k + 1 :])) >= 2 for k in range(len(rest)))
+
+
+def unclear(oracle: Oracle, clue: dict) -> bool:
+    """No object is the first in the superlative's direction by a tenth of the frame."""
+    axis = 0 if clue['value'] in ('leftmost', 'rightmost') else 1
+    sign = -1 if clue['value'] in ('leftmost', 'topmost') else 1
+    mean = sorted((sign * track[oracle.seen[key], axis].mean() for key, track in oracle.tracks.items()), reverse=True)
+    return mean[0] - mean[1] < 0.2 * oracle.size
+
+
+@few
+@given(seed=seeds)
+def test_easy_sentences_are_exact_and_minimal(seed):
+    video = make_video(MovingShapesSettings(level='easy', seed=seed), 'train', 0)
+    check_expressions(video)
+    entries = expressions_entry(video)['expressions'].values()
+    assert {entry['clue_type'] for entry in entries} == {'appearance'}
+    assert sorted(entry['obj_id'] for entry in entries) == [str(i + 1) for i in range(len(video.records))]
+
+
+@few
+@given(seed=seeds)
+def test_full_sentences_are_exact_and_minimal(seed):
+    video = make_video(MovingShapesSettings(level='full', seed=seed), 'valid', 1)
+    check_expressions(video)
+    assert 3 <= len(video.records) <= 6 and len(video.expressions) == min(4, len(video.records))
+    assert len({expression.referent for expression in video.expressions}) == len(video.expressions)
+    assert len({expression.clue_type for expression in video.expressions}) == len(video.expressions)
+
+
+@few
+@given(seed=seeds)
+def test_wording_names_the_clues_and_the_noun_chunks(seed):
+    video = make_video(MovingShapesSettings(level='full', seed=seed), 'train', 0)
+    for entry in expressions_entry(video)['expressions'].values():
+        text, chunks = entry['exp'], [entry['exp'][start:end] for start, end in entry['noun_chunks']]
+        assert text == ' '.join(text.lower().split())
+        assert all(re.fullmatch(r'the( [a-z]+)+', chunk) for chunk in chunks)
+        assert text.startswith(chunks[0])
+        rest = text
+        for start, end in reversed(entry['noun_chunks']):
+            assert (start == 0 or text[start - 1] == ' ') and (end == len(text) or text[end] == ' ')
+            rest = rest[:start] + rest[end:]
+        assert 'the ' not in rest and not set(rest.split()) & {*SHAPES, *COLORS, *SIZES}
+        named = [clue for clue in entry['clues'] if clue['type'] == 'appearance']
+        assert set(chunks[0].split()) & {*SHAPES, *COLORS, *SIZES} == {clue['value'] for clue in named}
+        last = entry['clues'][-1]
+        if last['type'] == 'relation':
+            assert set(chunks[1].split()) & {*SHAPES, *COLORS, *SIZES} == {c['value'] for c in last['anchor_clues']}
+
+
+# ---------------------------------------------------------------- pictures, masks and records belong together
+@few
+@given(seed=seeds, level=st.sampled_from(['easy', 'full']))
+def test_pictures_and_masks_show_what_is_recorded(seed, level):
+    video = make_video(MovingShapesSettings(level=level, seed=seed), 'train', 0)
+    frames = len(video.frames)
+    assert video.frames.shape == (frames, 128, 128, 3) and video.frames.dtype == np.uint8
+    assert video.index.max() == len(video.records) and frames == {'easy': 12, 'full': 24}[level]
+    for i, record in enumerate(video.records):
+        mask = video.index == i + 1
+        np.testing.assert_array_equal(mask.sum(axis=(1, 2)), record.area)
+        assert (record.area >= 30).mean() >= 0.5
+        color = video.frames[mask].mean(axis=0)
+        names = sorted(PALETTE, key=lambda name: np.abs(color - PALETTE[name]).sum())
+        assert names[0] == record.color
+        assert record.motion in MOTIONS
+        for t in np.flatnonzero(record.area == record.full_area):
+            center = np.argwhere(mask[t]).mean(axis=0)[::-1]
+            assert np.abs(center - record.track[t]).max() <= 0.25 * np.sqrt(record.full_area / np.pi) + 1
+    by_shape = {(one.shape, one.size): one.full_area for one in video.records}
+    for shape in SHAPES:
+        if (shape, 'small') in by_shape and (shape, 'large') in by_shape:
+            assert by_shape[shape, 'large'] > 1.8 * by_shape[shape, 'small']
+
+
+@few
+@given(seed=seeds, level=st.sampled_from(['easy', 'full']))
+def test_zero_shot_form_annotates_what_moves_against_its_background(seed, level):
+    video = make_video(MovingShapesSettings(level=level, form='zero-shot', seed=seed), 'train', 0)
+    assert set(np.unique(video.index)) == {0, 1} and video.expressions == []
+    entry = meta_entry(video)
+    assert list(entry['objects']) == ['1'] and len(entry['distractors']) == len(video.records) - 1 >= 1
+    own = video.records[0].track - video.camera
+    assert np.ptp(own, axis=0).max() >= 0.25 * 128 and np.hypot(*np.diff(own, axis=0).T).min() > 0.1
+    for record in video.records[1:]:
+        np.testing.assert_allclose(np.ptp(record.track - video.camera, axis=0), 0, atol=0.02)
+    if level == 'full':
+        assert np.ptp(video.camera, axis=0).max() > 3
+    assert expressions_entry(video) == {'expressions': {}, 'frames': frame_names(len(video.frames))}
+
+
+def test_background_follows_the_camera():
+    video = make_video(MovingShapesSettings(level='full', form='zero-shot', seed=1), 'train', 0)
+    last = len(video.camera) - 1
+    shift = np.round(video.camera[last]).astype(int)
+    assert np.abs(shift).max() >= 3
+    first = video.frames[0].astype(float).mean(axis=2)
+    moved = np.roll(video.frames[last].astype(float).mean(axis=2), -shift[::-1], axis=(0, 1))
+    inner = (slice(40, 88), slice(40, 88))
+    still = video.frames[last].astype(float).mean(axis=2)
+    assert np.median(np.abs(first - moved)[inner]) < 0.6 * np.median(np.abs(first - still)[inner])
+
+
+# ---------------------------------------------------------------- single parts
+def record(shape='circle', color='red', size='small', track=None, area=None, covered=None):
+    track = np.tile([50.0, 50.0], (12, 1)) if track is None else np.asarray(track, float)
+    area = np.full(12, 400) if area is None else area
+    return ObjectRecord(shape, color, size, 'straight', track, area, 400, covered or {})
+
+
+def line(start, end):
+    return np.linspace(start, end, 12)
+
+
+def truth_of(*records):
+    return Truth(records=list(records), height=128, width=128, min_area=30)
+
+
+def states(clue: Clue, count: int) -> str:
+    return ''.join('T' if clue.true >> i & 1 else 'F' if clue.false >> i & 1 else '?' for i in range(count))
+
+
+def test_truth_of_positions_keeps_a_margin():
+    truth = truth_of(
+        record(track=line((20, 60), (20, 60))),
+        record(track=line((66, 20), (66, 20)), shape='star'),
+        record(track=line((75, 100), (75, 100))),
+    )
+    assert states(truth.superlative('leftmost', ()), 3) == 'TFF'
+    assert states(truth.superlative('rightmost', ()), 3) == 'F??'  # 9 pixels apart: too close to call
+    assert states(truth.superlative('rightmost', ('shape',)), 3) == 'FFT'  # the only star is not 'the rightmost star'
+    assert states(truth.place('left'), 3) == 'T?F'
+    assert states(truth.place('bottom'), 3) == '?FT'
+
+
+def test_truth_of_motions():
+    stop = np.concatenate([line((20, 60), (70, 60))[::2], np.tile([70.0, 60.0], (6, 1))])
+    angle = np.linspace(0, np.pi, 12)
+    turn = 60 + 30 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    bounce = np.concatenate([line((20, 20), (20, 115))[::2], line((20, 115), (20, 20))[1::2]])
+    enter_area = np.array([0, 0] + [400] * 10)
+    tracks = [line((20, 60), (80, 62)), stop, turn, bounce, line((-20, 60), (70, 60)), line((64, 64), (64, 64))]
+    areas = [None, None, None, None, enter_area, None]
+    truth = truth_of(*(record(track=track, area=area) for track, area in zip(tracks, areas, strict=True)))
+    expected = dict(stops='FTFFFF', turns='FFT?FF', bounces='FFFTFF', enters='FFFFTF', still='FFFFFT', leaves='FFFFFF')
+    assert {name: states(truth.event(name), 6) for name in expected} == expected
+    assert states(truth.direction('right'), 6) == 'TTFFTF'
+    assert states(truth.direction('left'), 6) == 'FF?FFF'  # half a circle ends on the left, but is not straight there
+    assert states(truth.direction('down'), 6)[3] == '?'  # there and back is no direction
+
+
+def test_truth_of_relations():
+    truth = truth_of(
+        record(track=line((20, 60), (20, 60)), covered={1: 200}),
+        record(track=line((90, 60), (90, 60)), covered={2: 20}),
+        record(track=line((92, 20), (92, 20))),
+    )
+    assert states(truth.relation('left of', 1, ()), 3) == 'TF?'
+    assert states(truth.relation('above', 1, ()), 3) == '?FT'
+    assert states(truth.relation('hidden by', 1, ()), 3) == 'TFF'
+    assert states(truth.relation('covering', 0, ()), 3) == 'FTF'
+    assert states(truth.relation('hidden by', 2, ()), 3) == 'F?F'  # 5 % of the area: neither clearly yes nor no
+
+
+def test_exact_and_minimal_are_what_they_say():
+    red, circle = Clue('appearance', 'color', 'red', 0b011, 0b100), Clue('appearance', 'shape', 'circle', 0b101, 0b010)
+    assert singles_out((red, circle), 0, 0b111) and is_minimal((red, circle), 0b111)
+    assert not singles_out((red,), 0, 0b111)
+    only = Clue('appearance', 'size', 'large', 0b001, 0b110)
+    assert singles_out((only, red), 0, 0b111) and not is_minimal((only, red), 0b111)
+    unclear_clue = Clue('motion', 'event', 'stops', 0b001, 0b010)
+    assert not singles_out((unclear_clue,), 0, 0b111)  # object 2 is not clearly ruled out
+
+
+def test_scores_of_trivial_answers():
+    video = make_video(EASY, 'train', 0)
+    video.index = np.zeros((2, 4, 4), np.uint8)
+    video.index[:, 0] = 1
+    video.index[:, 1:3] = 2
+    video.records = [record(area=np.array([4, 4])), record(area=np.array([8, 8]))]
+    video.expressions = video.expressions[:2]
+    for k in range(2):
+        video.expressions[k].referent = k
+    scores = scores_of_trivial_answers(video)
+    assert scores['largest'] == [0.0, 1.0] and scores['random'] == [0.5, 0.5]
+    np.testing.assert_allclose(scores['all'], [4 / 12, 8 / 12])
+
+
+# ---------------------------------------------------------------- the data set on disk
+def test_layout_is_that_of_ref_youtube_vos(easy_set):
+    root, _ = easy_set
+    for split, count in (('train', 6), ('valid', 3)):
+        meta = json.loads((root / split / 'meta.json').read_text())['videos']
+        sentences = json.loads((root / 'meta_expressions' / split / 'meta_expressions.json').read_text())['videos']
+        assert list(meta) == list(sentences) == video_names(EASY, split, count)
+        assert all(re.fullmatch('[0-9a-f]{10}', name) for name in meta)
+        for name, video in sentences.items():
+            assert video['frames'] == [f'{t:05d}' for t in range(12)]
+            assert list(video['expressions']) == [str(k) for k in range(len(video['expressions']))]
+            assert {entry['obj_id'] for entry in video['expressions'].values()} <= set(meta[name]['objects'])
+            folders = root / split / 'JPEGImages' / name, root / split / 'Annotations' / name
+            assert sorted(path.name for path in folders[0].iterdir()) == [f'{frame}.jpg' for frame in video['frames']]
+            assert sorted(path.name for path in folders[1].iterdir()) == [f'{frame}.png' for frame in video['frames']]
+            seen = {}
+            for frame in video['frames']:
+                with Image.open(folders[1] / f'{frame}.png') as image:
+                    assert image.mode == 'P' and image.size == (128, 128)
+                    palette = np.array(image.getpalette()).reshape(-1, 3)
+                    np.testing.assert_array_equal(palette, pascal_palette()[: len(palette)])
+                    for value in np.unique(np.array(image)):
+                        seen.setdefault(str(value), []).append(frame)
+                with Image.open(folders[0] / f'{frame}.jpg') as image:
+                    assert image.mode == 'RGB' and image.size == (128, 128)
+            del seen['0']
+            assert seen == {key: one['frames'] for key, one in meta[name]['objects'].items()}
+            assert all(one['category'] in SHAPES for one in meta[name]['objects'].values())
+    assert not (root / '.progress').exists()
+
+
+def test_written_files_hold_the_video(easy_set):
+    root, _ = easy_set
+    video = make_video(EASY, 'valid', 2)
+    for t, frame in enumerate(frame_names(12)):
+        with Image.open(root / 'valid' / 'Annotations' / video.name / f'{frame}.png') as image:
+            np.testing.assert_array_equal(np.array(image), video.index[t])
+        with Image.open(root / 'valid' / 'JPEGImages' / video.name / f'{frame}.jpg') as image:
+            assert np.abs(np.array(image).astype(int) - video.frames[t]).mean() < 3
+
+
+def test_same_seed_same_bytes_with_any_number_of_workers(easy_set, tmp_path):
+    root, statistics = easy_set
+    again = generate(tmp_path / 'again', EASY, {'valid': 3, 'train': 6}, workers=2)
+    assert hashes(tmp_path / 'again') == hashes(root) and again == statistics
+
+
+def test_seed_and_split_change_the_videos_and_more_videos_begin_alike(easy_set, tmp_path):
+    root, _ = easy_set
+    generate(tmp_path / 'more', EASY, {'train': 7})
+    old = {path: code for path, code in hashes(root).items() if path.startswith(('train/JPEG', 'train/Ann'))}
+    new = hashes(tmp_path / 'more')
+    assert old.items() <= new.items()
+    assert not set(video_names(EASY, 'train', 50)) & set(video_names(EASY, 'valid', 50))
+    assert video_names(MovingShapesSettings(seed=4), 'train', 1) != video_names(EASY, 'train', 1)
+    kinds = [(seed, split) for seed in (3, 4) for split in ('train', 'valid')]
+    pictures = [make_video(MovingShapesSettings(seed=seed), split, 0).frames for seed, split in kinds]
+    assert all((pictures[i] != pictures[j]).any() for i in range(4) for j in range(i))
+
+
+def test_interrupted_run_goes_on_and_ends_the_same(easy_set, tmp_path):
+    root, _ = easy_set
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(tmp_path / 'set', EASY, {'train': 6, 'valid': 3}, progress=interrupt)
+    assert not (tmp_path / 'set' / 'train' / 'meta.json').exists()
+    broken = next((tmp_path / 'set' / 'train' / 'JPEGImages').iterdir())
+    next(broken.iterdir()).unlink()  # a video that lost a frame is made again
+    calls = []
+    generate(tmp_path / 'set', EASY, {'train': 6, 'valid': 3}, progress=lambda done, total: calls.append((done, total)))
+    assert calls[0] == (3, 9) and calls[-1] == (9, 9)
+    assert hashes(tmp_path / 'set') == hashes(root)
+
+
+def test_complete_folder_is_kept_and_other_settings_are_refused(easy_set):
+    root, statistics = easy_set
+    before = {path: path.stat().st_mtime_ns for path in root.rglob('*.jpg')}
+    assert generate(root, EASY, {'train': 6, 'valid': 3}) == statistics
+    assert {path: path.stat().st_mtime_ns for path in root.rglob('*.jpg')} == before
+    with pytest.raises(FileExistsError, match=r'other settings \(videos.*delete this one'):
+        generate(root, EASY, {'train': 7, 'valid': 3})
+    with pytest.raises(FileExistsError, match='other settings'):
+        generate(root, MovingShapesSettings(level='full', seed=3), {'train': 6, 'valid': 3})
+
+
+def test_damaged_and_foreign_folders_are_refused(tmp_path):
+    generate(tmp_path / 'set', EASY, {'train': 1})
+    next((tmp_path / 'set' / 'train' / 'Annotations').rglob('*.png')).unlink()
+    with pytest.raises(FileNotFoundError, match='make it again'):
+        generate(tmp_path / 'set', EASY, {'train': 1})
+    (tmp_path / 'other' / 'train').mkdir(parents=True)
+    with pytest.raises(FileExistsError, match='not a data set of moving shapes'):
+        generate(tmp_path / 'other', EASY, {'train': 1})
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(level='hard'), 'level must be one of'),
+        (dict(form='vos'), 'form must be one of'),
+        (dict(seed=-1), 'seed must be'),
+        (dict(height=32), 'at least 64'),
+        (dict(frames=4), 'at least 8 frames'),
+    ],
+)
+def test_wrong_settings_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        MovingShapesSettings(**wrong)
+
+
+@pytest.mark.parametrize('videos', [{}, {'val': 3}, {'train': 0}])
+def test_wrong_numbers_of_videos_are_refused(videos, tmp_path):
+    with pytest.raises(ValueError, match='videos must give'):
+        generate(tmp_path, EASY, videos)
+
+
+def test_other_sizes_and_lengths():
+    video = make_video(MovingShapesSettings(level='full', height=96, width=160, frames=10), 'test', 0)
+    assert video.frames.shape == (10, 96, 160, 3) and video.index.shape == (10, 96, 160)
+
+
+# ---------------------------------------------------------------- statistics and command
+def test_answers_that_ignore_the_sentence_score_low(easy_set):
+    _, statistics = easy_set
+    for numbers in statistics.values():
+        assert sum(numbers['clue_types'].values()) == numbers['expressions'] >= 2 * numbers['videos']
+        assert all(0 < score <= 0.5 for score in numbers['trivial_j'].values())
+    text = format_statistics(statistics)
+    assert 'train: 6 videos, 72 frames' in text and 'clue types: appearance' in text and 'largest object 0.' in text
+
+
+def load_tool():
+    path = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'make_moving_shapes.py'
+    spec = importlib.util.spec_from_file_location('make_moving_shapes', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_command(tmp_path, capsys):
+    tool = load_tool()
+    arguments = ['--out', str(tmp_path / 'set'), '--level', 'full', '--frames', '8', '--size', '64', '96', '--videos']
+    assert tool.main([*arguments, 'train=2', 'test=1']) == 0
+    assert 'train: 2 videos, 16 frames' in capsys.readouterr().out
+    settings = json.loads((tmp_path / 'set' / 'moving_shapes.json').read_text())['settings']
+    assert settings == dict(level='full', form='rvos', seed=0, height=64, width=96, frames=8)
+    assert tool.main([*arguments, 'train=3']) == 1
+    assert 'other settings' in capsys.readouterr().err
+    assert tool.main([*arguments, 'train']) == 1
+    assert 'SPLIT=NUMBER' in capsys.readouterr().err
