@@ -11,6 +11,7 @@ from mmlvs.models.text_encoders import PretrainedTokenizer, RobertaTextEncoder
 
 BODY = 'backbone.0.body.'
 SWIN_KEYS = ('embed_dim', 'depths', 'num_heads', 'mlp_ratio', 'qkv_bias', 'patch_norm', 'drop_path_rate')
+SINE_KEYS = ('temperature', 'normalize', 'scale', 'eps')
 
 
 def build_backbone(settings: dict) -> torch.nn.Module:
@@ -54,7 +55,7 @@ def run_position_encodings(case, dtype: str) -> dict:
     """Encodings of the given masks, normalised and not; always float32."""
     del dtype
     settings = case.settings['position_encoding']
-    common = {key: settings[key] for key in ('temperature', 'scale', 'eps') if key in settings}
+    common = {key: settings[key] for key in SINE_KEYS if key in settings and key != 'normalize'}
     masks = {key: torch.from_numpy(np.asarray(case.inputs[key])).bool()
              for key in ('mask1d', 'mask2d', 'mask3d') if key in case.inputs}
     if 'mask3d' in masks:  # (B*T, h, w) -> (B, T, h, w)
@@ -98,7 +99,8 @@ def run_text_path(case, dtype: str) -> dict:
     resizer.load_state_dict({k.removeprefix('resizer.'): v for k, v in state.items() if k.startswith('resizer.')})
     encoder.eval().to(kind)
     resizer.eval().to(kind)
-    positions = TextPositionEncoding(num_features=settings['hidden_dim'], **settings['position_encoding'])
+    sine = {key: value for key, value in settings['position_encoding'].items() if key in SINE_KEYS}
+    positions = TextPositionEncoding(num_features=settings['hidden_dim'], **sine)
     with torch.no_grad():
         features = encoder.encode(torch.from_numpy(case.inputs['input_ids']).long(),
                                   torch.from_numpy(case.inputs['attention_mask']))

@@ -1,0 +1,30 @@
+"""Recorded cases of ReferFormer's backbones, position encodings and text path."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CASES = HERE.parent / 'data' / 'parity' / 'referformer'
+
+
+def _module(name, path):
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@pytest.mark.parametrize('dtype', ['float64', 'float32'])
+@pytest.mark.parametrize('name', ['swin_backbone', 'video_swin_backbone_long', 'text_path', 'position_encodings'])
+def test_case(name, dtype):
+    case = _module('parity', HERE / 'parity.py').Case(CASES / name)
+    adapter = _module('parity_adapter_referformer_backbone', HERE / 'adapters' / '_referformer_backbone.py')
+    assert adapter.claims(case.blind()) == name
+    report = case.compare(adapter.HANDLERS[name](case.blind(), dtype), dtype)
+    assert report and not {key: row for key, row in report.items() if not row[2]}
+    if dtype == 'float64':  # only the float32 storage of the records is left
+        assert max(row[0] for row in report.values()) < 1e-7
