@@ -1,7 +1,7 @@
 """Turning weights of another project into ours: strict, by rules that are data.
 
-Nothing is lost or left over silently: every tensor of the source gets a new name or is dropped for a stated reason, and every
-tensor of the target is filled or kept for a stated reason.
+Nothing is lost or left over silently: every tensor of the source gets a new name or is dropped for a stated reason, and
+every tensor of the target is filled or kept for a stated reason.
 """
 
 import difflib
@@ -72,7 +72,7 @@ class ConversionError(ValueError):
 
 
 def rename(name: str, rules: Iterable[Rule]) -> tuple['str | Drop', Rule] | None:
-    """New name (or :class:`Drop`) of a tensor and the rule that gave it: the first whose pattern matches the whole name."""
+    """New name (or :class:`Drop`) of a tensor and the rule that gave it: the first that matches the whole name."""
     for rule in rules:
         match = re.fullmatch(rule.pattern, name)
         if match:
@@ -125,8 +125,9 @@ def convert_state_dict(source: Mapping[str, Tensor], rules: Sequence[Rule], targ
             result.kept[name] = reason
     if problems:
         more = f'\n  and {len(problems) - SHOWN} more' if len(problems) > SHOWN else ''
-        raise ConversionError(f'{len(problems)} problems; is the file of another network, or the config of another size?\n  '
-                              + '\n  '.join(problems[:SHOWN]) + more)
+        shown = '\n  '.join(problems[:SHOWN])
+        raise ConversionError(f'{len(problems)} problems; is the file of another network, or the config of another '
+                              f'size?\n  {shown}{more}')
     return result
 
 

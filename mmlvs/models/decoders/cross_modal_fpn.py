@@ -30,8 +30,8 @@ class Words:
 class CrossModalFPN(nn.Module):
     """Top-down pyramid whose laterals pass a vision-language block over the whole clip.
 
-    From the coarsest stride to stride 4: 1x1 convolution and group norm, the block, plus the enlarged coarser result (except
-    at the coarsest), 3x3 convolution, group norm and ReLU; last a 3x3 convolution to the mask features.
+    From the coarsest stride to stride 4: 1x1 convolution and group norm, the block, plus the enlarged coarser result
+    (except at the coarsest), 3x3 convolution, group norm and ReLU; last a 3x3 convolution to the mask features.
 
     Args:
         in_channels: channels of the inputs, finest first.
@@ -47,7 +47,7 @@ class CrossModalFPN(nn.Module):
                  num_groups: int = 8) -> None:
         super().__init__()
         if len(in_channels) != len(reductions):
-            raise ValueError(f'CrossModalFPN: {len(in_channels)} inputs and {len(reductions)} reductions, expected as many')
+            raise ValueError(f'CrossModalFPN: {len(in_channels)} inputs, but {len(reductions)} reductions')
         self.laterals = nn.ModuleList(_conv_norm(width, channels, 1, num_groups) for width in in_channels)
         self.blocks = nn.ModuleList(
             VisionLanguageBlock(channels=channels, num_heads=num_heads, feedforward_channels=feedforward_channels,
@@ -72,8 +72,8 @@ class CrossModalFPN(nn.Module):
         """Mask features of every row.
 
         Args:
-            finest: (B, T, C_0, h, w) stride-4 map of every clip, which no text has touched; pixels of a clip attend to each
-                other once for all its rows.
+            finest: (B, T, C_0, h, w) stride-4 map of every clip, which no text has touched; pixels of a clip attend
+                to each other once for all its rows.
             memory: (E, T, C_i, h, w) of the coarser strides, finest first.
             positions: (B, T, C, h, w) of every map, ``finest`` included.
             paddings: (B, T, h, w) bool of every map, True = padding; None = no padding.

@@ -69,8 +69,8 @@ def inverse_sigmoid(x: Tensor, eps: float = 1e-5) -> Tensor:
 def valid_ratio(padding: Tensor) -> Tensor:
     """Valid part of the width (first row) and of the height (first column) of maps.
 
-    A frame that is padding altogether (a clip shorter than its batch) counts as valid: no position exists in it, and a ratio
-    of 0 would divide by zero.
+    A frame that is padding altogether (a clip shorter than its batch) counts as valid: no position exists in it, and
+    a ratio of 0 would divide by zero.
 
     Args:
         padding: (N, h, w) bool, True = padding.
@@ -209,7 +209,8 @@ class DeformableDecoder(nn.Module):
     """
 
     def __init__(self, *, num_layers: int, channels: int = 256, num_heads: int = 8, num_levels: int = 4,
-                 num_points: int = 4, feedforward_channels: int = 2048, dropout: float = 0.1, refine: bool = True) -> None:
+                 num_points: int = 4, feedforward_channels: int = 2048, dropout: float = 0.1,
+                 refine: bool = True) -> None:
         super().__init__()
         self.refine = refine
         self.layers = nn.ModuleList(
@@ -265,8 +266,8 @@ class DeformableTransformer(nn.Module):
     """
 
     def __init__(self, *, channels: int = 256, num_heads: int = 8, encoder_layers: int = 4, decoder_layers: int = 4,
-                 feedforward_channels: int = 2048, num_levels: int = 4, encoder_points: int = 4, decoder_points: int = 4,
-                 dropout: float = 0.1, refine: bool = True) -> None:
+                 feedforward_channels: int = 2048, num_levels: int = 4, encoder_points: int = 4,
+                 decoder_points: int = 4, dropout: float = 0.1, refine: bool = True) -> None:
         super().__init__()
         self.channels, self.num_levels, self.num_layers, self.refine = channels, num_levels, decoder_layers, refine
         options = dict(channels=channels, num_heads=num_heads, num_levels=num_levels,

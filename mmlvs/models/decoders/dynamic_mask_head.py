@@ -1,4 +1,4 @@
-"""Masks from convolutions whose weights every query makes for itself (CondInst, ECCV 2020; ReferFormer, section 3.3)."""
+"""Masks by convolutions whose weights every query makes for itself (CondInst, ECCV 2020; ReferFormer, section 3.3)."""
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,8 @@ from mmlvs.registry import MODELS
 class DynamicMaskHead(nn.Module):
     """A controller turns query states into 1x1 convolutions, which run on the mask features and relative coordinates.
 
-    All queries of a frame share the features, so their first layers are one matrix product; the relative coordinates enter it
-    linearly and need no tensor of their own.
+    All queries of a frame share the features, so their first layers are one matrix product; the relative coordinates
+    enter it linearly and need no tensor of their own.
 
     Args:
         query_channels: width C of the query states.

@@ -7,6 +7,6 @@ from mmlvs.models.layers.position_encoding import ClipPositionEncoding, FramePos
 from mmlvs.models.layers.vision_language_attention import VisionLanguageBlock, VisionLanguageFusion
 
 __all__ = [
-    'MLP', 'ClipPositionEncoding', 'DeformableAttention', 'FeatureResizer', 'FramePositionEncoding', 'TextPositionEncoding',
-    'VisionLanguageBlock', 'VisionLanguageFusion'
+    'MLP', 'ClipPositionEncoding', 'DeformableAttention', 'FeatureResizer', 'FramePositionEncoding',
+    'TextPositionEncoding', 'VisionLanguageBlock', 'VisionLanguageFusion'
 ]

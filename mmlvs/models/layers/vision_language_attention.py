@@ -1,4 +1,4 @@
-"""Attention between pixels of a clip and words of an expression (ReferFormer, Wu et al., CVPR 2022, sections 3.2, 3.3)."""
+"""Attention between pixels of a clip and words of an expression (ReferFormer, Wu et al., CVPR 2022, section 3)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ class VisionLanguageFusion(nn.Module):
         super().__init__()
         self.attention = nn.MultiheadAttention(channels, num_heads, batch_first=True)
 
-    def forward(self, x: Tensor, memory: Tensor, memory_position: Tensor, memory_padding: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, memory: Tensor, memory_position: Tensor,
+                memory_padding: Tensor | None = None) -> Tensor:
         """Fuse.
 
         Args:
@@ -30,7 +31,8 @@ class VisionLanguageFusion(nn.Module):
         Returns:
             (E, N, C).
         """
-        read, _ = self.attention(x, memory + memory_position, memory, key_padding_mask=memory_padding, need_weights=False)
+        read, _ = self.attention(x, memory + memory_position, memory, key_padding_mask=memory_padding,
+                                 need_weights=False)
         return x * read
 
 

@@ -51,7 +51,8 @@ class Expressions:
     sentence: Tensor
 
     def __getitem__(self, rows: slice) -> 'Expressions':
-        words = Words(words=self.words.words[rows], position=self.words.position[rows], padding=self.words.padding[rows])
+        words = self.words
+        words = Words(words=words.words[rows], position=words.position[rows], padding=words.padding[rows])
         return Expressions(words=words, sentence=self.sentence[rows])
 
 
@@ -75,8 +76,8 @@ class ReferFormer(VideoSegmentor):
         projection_groups: groups of the group norms after the input projections.
         text_dropout: dropout of the text projection.
         query_choice: scope in which one query is chosen for an expression: ``'video'`` (the clip is the whole video,
-            Ref-YouTube-VOS), ``'clip'`` (anew in every clip, Ref-DAVIS), ``'first'`` (in the first clip of a video; later clips
-            keep it).
+            Ref-YouTube-VOS), ``'clip'`` (anew in every clip, Ref-DAVIS), ``'first'`` (in the first clip of a video;
+            later clips keep it).
         mask_threshold: of the mask probability.
         candidates: attach all queries of every predicted frame to the samples (mAP of A2D and JHMDB).
         max_expressions: rows that pass the transformer at once; None = all.
@@ -87,11 +88,12 @@ class ReferFormer(VideoSegmentor):
     """
 
     def __init__(self, *, backbone: dict | nn.Module, text_encoder: dict | nn.Module, transformer: dict | nn.Module,
-                 pixel_decoder: dict | nn.Module, mask_head: dict | nn.Module, criterion: dict | nn.Module | None = None,
-                 num_queries: int = 5, num_classes: int = 1, fusion_heads: int = 8, projection_groups: int = 32,
-                 text_dropout: float = 0.1, query_choice: str = 'video', mask_threshold: float = 0.5,
-                 candidates: bool = False, max_expressions: int | None = None,
-                 data_preprocessor: dict | nn.Module | None = None, init_cfg: dict | None = None) -> None:
+                 pixel_decoder: dict | nn.Module, mask_head: dict | nn.Module,
+                 criterion: dict | nn.Module | None = None, num_queries: int = 5, num_classes: int = 1,
+                 fusion_heads: int = 8, projection_groups: int = 32, text_dropout: float = 0.1,
+                 query_choice: str = 'video', mask_threshold: float = 0.5, candidates: bool = False,
+                 max_expressions: int | None = None, data_preprocessor: dict | nn.Module | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if query_choice not in QUERY_CHOICES:
             raise ValueError(f'ReferFormer: query_choice {query_choice!r}, expected one of {QUERY_CHOICES}')
@@ -148,7 +150,8 @@ class ReferFormer(VideoSegmentor):
         positions = [self.frame_position(x.flatten(0, 1)).unflatten(0, x.shape[:2]) for x in paddings]  # B T C h w
         for i, x in enumerate(positions):
             tap(f'pos{i}', x)
-        return VideoFeatures(maps=maps, levels=levels, paddings=paddings, positions=positions, padded=bool(padding.any()))
+        return VideoFeatures(maps=maps, levels=levels, paddings=paddings, positions=positions,
+                             padded=bool(padding.any()))
 
     def encode_text(self, text: TextFeatures) -> Expressions:
         """Words and sentences in the transformer's width; the same projection serves both."""
@@ -199,8 +202,8 @@ class ReferFormer(VideoSegmentor):
         """
         rows, frames = memory[0].shape[:2]
         paddings = video.paddings if video.padded else [None] * len(video.paddings)
-        features = self.pixel_decoder(video.maps[0], memory, video.positions, paddings, text.words, clip_of)  # E T m h w
-        tap('mask_features', features)
+        features = self.pixel_decoder(video.maps[0], memory, video.positions, paddings, text.words, clip_of)
+        tap('mask_features', features)  # E T m h w
         start = 0 if all_layers else len(output.states) - 1
         states = output.states[start:].unflatten(1, (rows, frames))  # layers E*T q C -> layers E T q C
         centres = output.references[start:, ..., :2].unflatten(1, (rows, frames))  # layers E T q 2
@@ -254,7 +257,8 @@ class ReferFormer(VideoSegmentor):
 
     # ------------------------------------------------------------ mmengine's doors
 
-    def _forward(self, inputs: Inputs, data_samples: Samples | None = None, all_layers: bool = True) -> dict[str, Tensor]:
+    def _forward(self, inputs: Inputs, data_samples: Samples | None = None,
+                 all_layers: bool = True) -> dict[str, Tensor]:
         """Raw outputs of a batch, see :meth:`forward_clip`."""
         clips, device = inputs['img'], inputs['img'].frames.device
         texts = self.texts_of(data_samples)
@@ -273,7 +277,7 @@ class ReferFormer(VideoSegmentor):
             RuntimeError: there is no criterion.
         """
         if self.criterion is None:
-            raise RuntimeError('ReferFormer was built without a criterion and cannot train; set `criterion` in its config')
+            raise RuntimeError('ReferFormer was built without a criterion and cannot train; set `criterion`')
         outputs = self._forward(inputs, data_samples)
         clips = inputs['img']
         targets = row_targets(data_samples, clips.sizes, outputs['pred_logits'].shape[2])
@@ -322,8 +326,9 @@ class ReferFormer(VideoSegmentor):
             return self.state_of(sample)
         clip = sample.metainfo.get('clip', {})
         if self.query_choice == 'video' and not (clip.get('is_first', True) and clip.get('is_last', True)):
-            raise ValueError(f'query_choice "video" needs the whole video in one clip, but video '
-                             f'{sample.metainfo["video_id"]!r} is cut into several; use "clip" or "first", or do not cut it')
+            raise ValueError('query_choice "video" needs the whole video in one clip, but video '
+                             f'{sample.metainfo.get("video_id")!r} is cut into several; use "clip" or '
+                             '"first", or do not cut it')
         return {}
 
 
@@ -341,8 +346,8 @@ def _resize_padding(padding: Tensor, size: tuple[int, int]) -> Tensor:
 def _projections(widths: Sequence[int], channels: int, num_levels: int, groups: int) -> list[nn.Module]:
     """1x1 convolutions for strides 8, 16, 32, a 3x3 one with stride 2 for stride 64; with bias and group norm."""
     if num_levels not in (len(widths) - 1, len(widths)):
-        raise ValueError(f'a backbone with {len(widths)} maps gives {len(widths) - 1} levels to the transformer, or one more '
-                         f'with a coarser one; its num_levels is {num_levels}')
+        raise ValueError(f'a backbone with {len(widths)} maps gives {len(widths) - 1} levels to the transformer, or '
+                         f'one more with a coarser one; its num_levels is {num_levels}')
     layers = []
     for level in range(num_levels):
         if level + 1 < len(widths):

@@ -19,12 +19,13 @@ def key_frames_of(samples: Sequence[VideoSegDataSample]) -> Tensor | None:
         return None
     rows = [sample.scored_frames for sample in samples]
     if len({len(row) for row in rows}) != 1:
-        raise ValueError(f'the clips of a batch have {[len(row) for row in rows]} key frames; clips with key frames and '
-                         'clips that are predicted as a whole cannot share a batch')
+        raise ValueError(f'the clips of a batch have {[len(row) for row in rows]} key frames; clips with key frames '
+                         'and clips that are predicted as a whole cannot share a batch')
     return torch.tensor(rows, dtype=torch.int64)
 
 
-def row_targets(samples: Sequence[VideoSegDataSample], sizes: Sequence[tuple[int, int]], num_frames: int) -> list[RowTarget]:
+def row_targets(samples: Sequence[VideoSegDataSample], sizes: Sequence[tuple[int, int]],
+                num_frames: int) -> list[RowTarget]:
     """Targets of all expressions, sample by sample.
 
     Args:
@@ -45,8 +46,8 @@ def row_targets(samples: Sequence[VideoSegDataSample], sizes: Sequence[tuple[int
 def _row(sample: VideoSegDataSample, expression: int, size: tuple[int, int], num_frames: int) -> RowTarget:
     target = sample.target(expression)  # T H W
     if tuple(target.shape[-2:]) != size:
-        raise ValueError(f'ground truth of video {sample.metainfo.get("video_id")!r} has {tuple(target.shape[-2:])} pixels, '
-                         f'its frames have {size}; training needs both at the same size')
+        raise ValueError(f'ground truth of video {sample.metainfo.get("video_id")!r} has {tuple(target.shape[-2:])} '
+                         f'pixels, its frames have {size}; training needs both at the same size')
     objects = list(sample.gt_objects[expression])
     frames = sample.scored_frames
     masks = target.new_zeros((num_frames, *size))

@@ -91,8 +91,8 @@ def vl_modules(case, dtype):
     padding = _tensor(inputs['vision_mask'], 'bool').unflatten(1, size)
     got = dict(fusion=parts['fusion'](pixels, text.words, text.position, text.padding).transpose(0, 1).numpy())
     for reduction in settings['block']['sr_ratios']:
-        out = parts[f'block_sr{reduction}'](pixels.unflatten(1, size), place.unflatten(1, size), text.words, text.position,
-                                            padding=padding, word_padding=text.padding)  # B T h w C
+        out = parts[f'block_sr{reduction}'](pixels.unflatten(1, size), place.unflatten(1, size), text.words,
+                                            text.position, padding=padding, word_padding=text.padding)  # B T h w C
         got[f'block_sr{reduction}'] = out.flatten(1, 3).transpose(0, 1).numpy()  # B T h w C -> T*h*w B C
 
     def clips(name, kind=dtype):
