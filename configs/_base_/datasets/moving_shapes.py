@@ -1,5 +1,6 @@
 # Moving shapes, the embedded data set, in the layout of Ref-YouTube-VOS: small frames that need no resizing, so that a
 # CPU trains on it. "moving left" becomes "moving right" with a flip; clips never run backwards.
+_vars_moving_shapes_ = ['data_root', 'num_frames', 'train_pipeline', 'test_pipeline']
 data_root = 'data/moving-shapes-easy'
 num_frames = 5
 

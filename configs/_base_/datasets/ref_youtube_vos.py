@@ -1,5 +1,6 @@
 # Ref-YouTube-VOS as ReferFormer trains and tests on it: clips of 5 frames, short side 288..512, long side <= 640;
 # testing takes the whole video in one clip, short side 360, raw sentences.
+_vars_ref_youtube_vos_ = ['data_root', 'num_frames', 'resize', 'train_pipeline', 'test_pipeline']
 data_root = 'data/ref-youtube-vos'
 num_frames = 5
 

@@ -1,0 +1,94 @@
+"""Frames of a clip: the core sampling and its properties for any video."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmlvs.datasets.transforms import SampleClip, SampleLocalGlobalFrames
+from mmlvs.datasets.transforms.sampling import (
+    centred_window,
+    consecutive_frames,
+    global_draw,
+    local_frames,
+    local_global_frames,
+)
+
+VIDEOS = dict(length=st.integers(1, 40), num_frames=st.integers(1, 12), seed=st.integers(0, 2**31), data=st.data())
+
+
+@settings(max_examples=150, deadline=None)
+@given(**VIDEOS)
+def test_any_video_gives_a_sorted_clip_around_the_start(length, num_frames, seed, data):
+    start = data.draw(st.integers(0, length - 1))
+    frames = local_global_frames(start, length, num_frames, np.random.default_rng(seed))
+    assert len(frames) == num_frames and frames == sorted(frames)
+    assert set(frames) <= set(range(length))
+    if num_frames in (1, 3) or num_frames > 3:
+        assert start in frames
+    if num_frames >= 3:
+        assert any(0 < start - f <= 3 for f in frames) or start == 0 or frames.count(0) > 1
+    assert frames == local_global_frames(start, length, num_frames, np.random.default_rng(seed))
+
+
+@settings(max_examples=100, deadline=None)
+@given(length=st.integers(1, 30), count=st.integers(1, 20), data=st.data())
+def test_further_frames(length, count, data):
+    start, before, after = (data.draw(st.integers(*r)) for r in ((0, length - 1), (1, 3), (1, 3)))
+    local = local_frames(start, length, before, after)
+    draw = global_draw(local, length, count)
+    assert draw.count <= len(draw.pool) and draw.count + len(draw.fixed) == count
+    outside = [f for f in range(length) if f < min(local) or f >= max(local)]
+    assert list(draw.pool) == (outside if len(outside) > count else list(range(length)))
+    assert set(draw.fixed) in (set(), set(range(length)))
+
+
+def test_very_short_videos():
+    assert global_draw([0, 0, 1], 2, 5).fixed == (0, 1, 0, 1) and global_draw([0, 0, 1], 2, 5).count == 1
+    with pytest.raises(ValueError, match='video of 2 frames: too short'):
+        global_draw([0, 0, 1], 2, 5, repeat=False)
+    assert global_draw([0, 0, 1], 3, 5, repeat=False).count == 2
+
+
+def test_single_frame_of_the_loaders_without_guard():
+    assert local_global_frames(5, 9, 1, np.random.default_rng(0)) == [5]
+    assert local_global_frames(5, 9, 1, np.random.default_rng(0), single=False)[0] in (2, 3, 4)
+
+
+def test_windows():
+    assert centred_window(0, 12, 5) == [0, 0, 0, 1, 2]
+    assert centred_window(6, 12, 6) == [3, 4, 5, 6, 7, 8]
+    assert centred_window(11, 12, 5) == [9, 10, 11, 11, 11]
+    assert consecutive_frames(3, 10, 4) == [3, 4, 5, 6]
+    assert consecutive_frames(8, 10, 4) == [6, 7, 8, 9]
+    assert consecutive_frames(0, 2, 4) == [0, 1, 1, 1]
+
+
+def _results(length, start=0, seed=0):
+    names = [f'{t:05d}' for t in range(length)]
+    return dict(video_id='v', frame_ids=names, frame_paths=[f'{n}.jpg' for n in names], frame_index=list(range(length)),
+                start_frame=start, key_frames=list(range(length)), rng=np.random.default_rng(seed))
+
+
+def test_transforms_narrow_all_lists_together():
+    for step in (SampleLocalGlobalFrames(num_frames=6), SampleClip(num_frames=6)):
+        got = step(_results(20, start=10))
+        assert len(got['frame_ids']) == 6 and got['key_frames'] == list(range(6))
+        assert got['frame_ids'] == [f'{t:05d}' for t in got['frame_index']]
+        assert got['frame_paths'] == [f'{n}.jpg' for n in got['frame_ids']]
+
+
+def test_reversed_clips():
+    forwards = SampleLocalGlobalFrames(num_frames=5)(_results(20, 10))['frame_index']
+    assert SampleLocalGlobalFrames(num_frames=5, reverse_prob=1.0)(_results(20, 10))['frame_index'] == forwards[::-1]
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"video 'v': video of 2 frames.*short_video='repeat'"):
+        SampleLocalGlobalFrames(num_frames=8, short_video='error')(_results(2))
+    with pytest.raises(ValueError, match='num_frames 0'):
+        SampleLocalGlobalFrames(num_frames=0)
+    with pytest.raises(ValueError, match='num_frames -1'):
+        SampleClip(num_frames=-1)
+    with pytest.raises(ValueError, match="short_video 'skip'"):
+        SampleLocalGlobalFrames(num_frames=3, short_video='skip')
