@@ -234,13 +234,19 @@ class ReferFormer(VideoSegmentor):
         """
         if len(text) != len(clip_of):
             raise ValueError(f'{len(text)} expressions for {len(clip_of)} rows')
+        if not len(text):  # nothing is asked: run one empty expression and keep none of its results
+            width = text.words.shape[-1]
+            text = TextFeatures(words=frames.new_zeros((1, 1, width)), sentence=frames.new_zeros((1, width)),
+                                mask=torch.ones((1, 1), dtype=torch.bool, device=frames.device))
+            one = self.forward_clip(frames, padding, sizes, text, clip_of.new_zeros(1), key_frames, all_layers)
+            return _without_rows(one)
         clip_of = clip_of.to(frames.device)
         video = self.encode_video(frames, padding, key_frames)
         expressions = self.encode_text(text)
         all_sizes = torch.tensor(list(sizes), dtype=torch.float32, device=frames.device)[clip_of]  # E 2
-        step = self.max_expressions or max(len(clip_of), 1)
+        step = self.max_expressions or len(clip_of)
         parts = []
-        for start in range(0, max(len(clip_of), 1), step):
+        for start in range(0, len(clip_of), step):
             rows = slice(start, start + step)
             part, clips = expressions[rows], clip_of[rows]
             output, memory = self.decode(self.fuse(video, part, clips), video, part, clips)
@@ -260,15 +266,15 @@ class ReferFormer(VideoSegmentor):
     def _forward(self, inputs: Inputs, data_samples: Samples | None = None,
                  all_layers: bool = True) -> dict[str, Tensor]:
         """Raw outputs of a batch, see :meth:`forward_clip`."""
-        clips, device = inputs['img'], inputs['img'].frames.device
-        texts = self.texts_of(data_samples)
+        clips, texts, clip_of = inputs['img'], self.texts_of(data_samples), self.clip_of(data_samples)
         if texts:
             text = self.text_encoder(texts)
-        else:  # clips without any question
-            nothing = torch.zeros((0, 1), dtype=torch.int64, device=device)
-            text = self.text_encoder.encode(nothing, nothing.bool())
-        return self.forward_clip(clips.frames, clips.padding, clips.sizes, text, self.clip_of(data_samples),
-                                 key_frames_of(data_samples), all_layers)
+        else:  # nothing is asked: one token stands in, so that every weight takes part in every step
+            token = torch.zeros((1, 1), dtype=torch.int64, device=clips.frames.device)
+            text, clip_of = self.text_encoder.encode(token, token == 0), clip_of.new_zeros(1)
+        outputs = self.forward_clip(clips.frames, clips.padding, clips.sizes, text, clip_of,
+                                    key_frames_of(data_samples), all_layers)
+        return outputs if texts else _without_rows(outputs)
 
     def loss(self, inputs: Inputs, data_samples: Samples) -> dict[str, Tensor]:
         """Weighted losses of all decoder layers.
@@ -336,6 +342,11 @@ def _candidates(row: dict[str, Tensor], frame: int, way: dict) -> dict:
     """All queries of one frame: ``scores`` (q,), ``boxes`` (q, 4) in pixels, ``masks`` as run lengths."""
     found = predict_candidates(**{name: value[frame] for name, value in row.items()}, **way)
     return dict(scores=found.scores.cpu(), boxes=found.boxes.cpu(), masks=found.run_lengths())
+
+
+def _without_rows(outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Outputs of no expression, still connected to the network; see :meth:`ReferFormer.forward_clip` for the axes."""
+    return {name: value[:0] if name == 'reference_points' else value[:, :0] for name, value in outputs.items()}
 
 
 def _resize_padding(padding: Tensor, size: tuple[int, int]) -> Tensor:
