@@ -7,6 +7,7 @@ import check_parity
 import numpy as np
 import pytest
 from parity import BlindCase, Case, UnknownCase, moved, parse_slice, validate
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted(p.parent for p in (ROOT / 'tests' / 'data' / 'parity').rglob('case.json'))
@@ -28,7 +29,8 @@ def write_case(folder, outputs=None, values=None, **changes):
         'relative': {}, 'absolute': {'tolerance': {'compare': 'abs', 'float64': 1e-6}},
         'exact': {'tolerance': {'compare': 'equal', 'differing': 3}}, 'labels': {'tolerance': {'differing': 2}},
         'flags': {}, 'holes': {}, 'nothing_known': {}, 'scalar': {}, 'part': {'slice': '[::2]'}, 'zero': {},
-        'names': {}, 'none': {}, 'table': {'file': 'outputs.json', 'key': 'table'}, 'list': {'file': 'outputs.json', 'key': 'list'}}
+        'names': {}, 'none': {}, 'table': {'file': 'outputs.json', 'key': 'table'},
+        'list': {'file': 'outputs.json', 'key': 'list'}}
     np.savez(folder / 'outputs.npz', **values)
     (folder / 'outputs.json').write_text(json.dumps({'table': {'a': [1, 2]}, 'list': [0.5, None]}))
     spec = dict(schema=2, method='made_up', case=folder.name, kind='metric', purpose='test', settings={},
@@ -92,7 +94,8 @@ def test_float32_has_its_own_tolerance(made_up):
     ('nothing_known', np.array([0.0]), 'NaN in 1 places'), ('relative', np.zeros((4, 3)), 'shape'),
     ('relative', np.full((3, 4), np.inf), ''), ('relative', np.array([['a'] * 4] * 3), 'expected numbers'),
     ('labels', np.arange(40) + 0.5, '40 of 40'), ('part', np.zeros((3, 3)), ''),
-    ('absolute', [[1], [1, 2]], 'compared'), ('relative', None, 'shape'), ('table', {'a': [1, 3]}, 'JSON'), ('scalar', np.array([0.25, 0.25]), 'shape')])
+    ('absolute', [[1], [1, 2]], 'compared'), ('relative', None, 'shape'), ('table', {'a': [1, 3]}, 'JSON'),
+    ('scalar', np.array([0.25, 0.25]), 'shape')])
 def test_wrong_values_fail_with_their_reason(made_up, name, value, reason):
     row = check(made_up, {**Case(made_up).expected(), name: value})[name]
     assert not row.passed and reason in row.reason
@@ -194,6 +197,39 @@ def test_metric_cases(folder):
     assert rows and all(row.passed for row in rows), [str(row) for row in rows if not row.passed]
 
 
+def test_data_root_names_files_outside_a_case(tmp_path):
+    """Index PNGs below the data directory, named there and one folder further down."""
+    maps = np.zeros((3, 20, 30), dtype=np.uint8)
+    maps[:, 4:12, 5:20], maps[1:, 14:18, 3:9] = 1, 2
+    for folder in ('truth', 'prediction'):
+        (tmp_path / 'data' / 'clips' / 'a' / folder).mkdir(parents=True)
+        for t, frame in enumerate(maps):
+            Image.fromarray(frame).save(tmp_path / 'data' / 'clips' / 'a' / folder / f'{t:05d}.png')
+    source = json.loads((ROOT / 'tests/data/parity/metrics_rvos/davis_frame/case.json').read_text())['settings']
+    settings = {k: v for k, v in source.items() if k != 'variants'} | dict(
+        protocol='frame_folders', data_root='clips', foreground='index', drop_first_and_last=False,
+        average=['frame', 'expression'])
+    clips = [dict(name='a', truth_folder='a/truth', prediction_folder='a/prediction', objects=[1, 2],
+                  frames=[f'{t:05d}.png' for t in range(3)])]
+    tracks = [dict(clip='a', expression='0', object=2)]
+    case = write_case(
+        tmp_path / 'cases' / 'folders', method='metrics_rvos', settings=settings,
+        outputs={'a__2__J': {}, 'JF_mean': {}}, values={'a__2__J': np.ones(3), 'JF_mean': np.float64(1)},
+        inputs={name: {'from': 'value', 'value': value, 'meaning': name}
+                for name, value in (('clips', clips), ('tracks', tracks))})
+    for root in (tmp_path / 'data', tmp_path / 'data' / 'clips'):
+        assert check_parity.main(['--data-root', str(root), str(case)]) == 0
+    rows = check_parity.check_case(case)
+    assert not any(row.passed for row in rows) and '--data-root' in rows[0].reason
+
+
+@pytest.mark.skipif(not (ROOT.parent / 'shared' / 'real_clips').is_dir(), reason='the real clips are not there')
+def test_real_clips():
+    case = ROOT.parent / 'shared' / 'parity' / 'metrics_rvos' / 'real_osvos'
+    rows = check_parity.check_case(case)
+    assert rows and all(row.passed for row in rows)
+
+
 def test_adapters_do_not_need_the_records(tmp_path):
     source = ROOT / 'tests' / 'data' / 'parity' / 'referformer' / 'metrics_davis'
     folder = shutil.copytree(source, tmp_path / 'renamed')
@@ -207,7 +243,7 @@ def has_array_prediction(folder):
     return any(name.endswith(('pred', 'prediction')) for name in names)
 
 
-@pytest.mark.parametrize('folder', filter(has_array_prediction, METRIC_CASES), ids=case_id)
+@pytest.mark.parametrize('folder', [*filter(has_array_prediction, METRIC_CASES)], ids=case_id)
 def test_another_input_gives_another_number(folder):
     """A tool that handed back the record would not notice a changed mask."""
     case = Case(folder)
