@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = 'configs/referformer/referformer_quickstart_moving-shapes.py'
+CONFIG = 'configs/referformer/referformer_tiny_1xb8-400i_moving-shapes-easy.py'
 NAMES = {'': 'ReferFormer', 'largest': 'largest object', 'random': 'random object', 'all': 'all objects'}
 SHOWN_VIDEOS = 4
 LOG_LINE = re.compile(r'(Iter|Epoch)\(train\)\s+(?:\[\d+\])?\[\s*(\d+)/(\d+)\].*?eta: (\S+).*?\sloss: ([\d.naif]+)')
@@ -74,7 +74,7 @@ def check_place(work: Path) -> None:
 
 def make_data(work: Path, *, short: bool, seed: int) -> Path:
     """Make the easy level of moving shapes; a complete folder is kept."""
-    videos = dict(train=24, valid=4, test=4) if short else dict(train=400, valid=12, test=40)
+    videos = dict(train=24, valid=4, test=4) if short else dict(train=400, valid=4, test=40)
     data = work / f'moving-shapes-easy-{"-".join(str(number) for number in videos.values())}-seed{seed}'
     run('making moving shapes', work / 'make_data.log', [
         'tools/dataset_converters/make_moving_shapes.py', '--out', data, '--level', 'easy', '--seed', seed, '--videos',
@@ -86,10 +86,11 @@ def write_config(work: Path, *, base: Path, data: Path, short: bool, seed: int) 
     """Write the config of this run, which inherits ``base`` and says where data and results lie."""
     if not base.is_file():
         raise QuickstartError(f'no config at {base}; name one: --config FILE')
-    loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+    splits = dict(train='train', val='valid', test='test')
     lines = [
         f'_base_ = [{str(base)!r}]',
-        *(f'{loader} = dict(dataset=dict(data_root={str(data)!r}))' for loader in loaders),
+        *(f'{part}_dataloader = dict(dataset=dict(data_root={str(data)!r}, split={split!r}))'
+          for part, split in splits.items()),
         f'randomness = dict(seed={seed})',
         'test_evaluator = [',
         "    dict(type='JFMetric', baselines=('largest', 'random', 'all'), output_dir=" + f'{str(work / "tables")!r}),',
@@ -150,8 +151,9 @@ def draw(work: Path, data: Path) -> dict[str, Path]:
         scores = {(row['video'], row['expression']): float(row['J&F']) for row in csv.DictReader(file)}
     rows, pictures = [], []
     for video, (frames, expressions) in held_out(work, data):
-        pictures += overlay_video(frames, np.stack([mask for _, _, mask, _ in expressions]),
-                                  texts=[text for _, text, _, _ in expressions], scale=max(1, 384 // frames.shape[1]))
+        pictures += overlay_video(
+            frames, np.stack([mask for _, _, mask, _ in expressions]), texts=[text for _, text, _, _ in expressions],
+            scale=max(1, 384 // frames.shape[1]), beside=True)
         rows += [SheetRow(text=text, frames=frames, prediction=mask, target=target,
                           note=f'video {video}, J&F {scores[video, key]:.1f}')
                  for key, text, mask, target in expressions[:2]]

@@ -2,9 +2,9 @@
 
 from mmlvs.visualization.contact_sheet import SheetRow, contact_sheet, write_contact_sheet
 from mmlvs.visualization.curves import plot_curves, read_scalars, smooth
-from mmlvs.visualization.overlay import add_caption, mask_colors, overlay_masks, overlay_video
+from mmlvs.visualization.overlay import add_caption, dim, mask_colors, overlay_masks, overlay_video, spotlight
 
 __all__ = [
-    'SheetRow', 'add_caption', 'contact_sheet', 'mask_colors', 'overlay_masks', 'overlay_video', 'plot_curves',
-    'read_scalars', 'smooth', 'write_contact_sheet',
+    'SheetRow', 'add_caption', 'contact_sheet', 'dim', 'mask_colors', 'overlay_masks', 'overlay_video', 'plot_curves',
+    'read_scalars', 'smooth', 'spotlight', 'write_contact_sheet',
 ]

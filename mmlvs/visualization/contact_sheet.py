@@ -1,4 +1,4 @@
-"""A contact sheet: one PNG that shows frames across and expressions down, truth above prediction."""
+"""A contact sheet: one PNG that shows frames across and expressions down, truth above prediction, the rest dimmed."""
 
 import os
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from mmlvs.io.atomic import atomic_path
-from mmlvs.visualization.overlay import draw_lines, line_height, mask_colors, overlay_masks, wrap_text
+from mmlvs.visualization.overlay import draw_lines, line_height, mask_colors, spotlight, wrap_text
 
 _BACKGROUND, _INK, _FAINT = (250, 250, 250), (20, 20, 20), (110, 110, 110)
-_TRUTH, _GUESS = mask_colors(3)[2], mask_colors(1)[0]
+_TRUTH, _GUESS = mask_colors(2)[1], mask_colors(1)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +104,10 @@ def _row_panel(row: SheetRow, *, columns: int, cell_height: int, text_size: int)
         draw_lines(panel, [label], at=(0, top + cell_height - line_height(text_size)), size=text_size,
                    color=[int(value) * 3 // 4 for value in color])
         for column, step in enumerate(shown):
-            picture = overlay_masks(row.frames[step], masks[step], colors=color[None], contour=0)
-            small = Image.fromarray(picture).resize(cell, Image.Resampling.LANCZOS)
-            panel.paste(small, (text_width + column * (cell[0] + gap), top))
+            frame = np.asarray(Image.fromarray(row.frames[step]).resize(cell, Image.Resampling.LANCZOS))
+            mask = np.asarray(Image.fromarray(masks[step]).resize(cell, Image.Resampling.NEAREST))
+            picture = Image.fromarray(spotlight(frame, mask, color=color))
+            panel.paste(picture, (text_width + column * (cell[0] + gap), top))
     return panel
 
 

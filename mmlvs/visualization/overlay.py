@@ -58,6 +58,30 @@ def overlay_masks(frame: np.ndarray, masks: np.ndarray, *, colors: np.ndarray | 
     return drawn
 
 
+def dim(frame: np.ndarray, *, brightness: float = 0.5) -> np.ndarray:
+    """A grey, darker copy of a frame (H, W, 3) uint8 RGB, on which any colour stands out."""
+    grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
+    return np.repeat(np.round(grey * brightness).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def spotlight(frame: np.ndarray, mask: np.ndarray, *, color: Sequence[int], contour: int = 2) -> np.ndarray:
+    """Show a frame as it is inside a mask and dimmed outside, with a line around the mask.
+
+    Readable whatever colours the scene has, where a translucent mask of nearly the object's own colour is not.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        mask: (H, W) bool.
+        color: RGB of the line.
+        contour: width of the line in pixels; 0 for none.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    shown = np.where(mask[..., None], frame, dim(frame))
+    return overlay_masks(shown, mask, colors=np.asarray(color)[None], alpha=0.0, contour=contour)
+
+
 def add_caption(image: np.ndarray, text: str, *, size: int = 14, color: Sequence[int] = (255, 255, 255),
                 lines: int | None = None) -> np.ndarray:
     """Put a dark band with wrapped text under an image.
@@ -82,7 +106,7 @@ def add_caption(image: np.ndarray, text: str, *, size: int = 14, color: Sequence
 
 
 def overlay_video(frames: np.ndarray, masks: np.ndarray, *, texts: Sequence[str], alpha: float = 0.5, contour: int = 2,
-                  scale: int = 1) -> Iterator[np.ndarray]:
+                  scale: int = 1, beside: bool = False) -> Iterator[np.ndarray]:
     """Frames with the masks of several expressions and their captions in the masks' colours.
 
     Args:
@@ -92,6 +116,7 @@ def overlay_video(frames: np.ndarray, masks: np.ndarray, *, texts: Sequence[str]
         alpha: see ``overlay_masks``.
         contour: see ``overlay_masks``.
         scale: enlarge small frames by this whole number before drawing.
+        beside: show the frame at the left and the masks over a dimmed copy at the right, twice as wide.
 
     Yields:
         T pictures of one size, (scale * H + band, scale * W, 3) uint8 RGB.
@@ -106,7 +131,10 @@ def overlay_video(frames: np.ndarray, masks: np.ndarray, *, texts: Sequence[str]
     colors = mask_colors(len(texts))
     for step, frame in enumerate(frames):
         large = enlarge(frame, scale)
-        picture = overlay_masks(large, enlarge(masks[:, step], scale), colors=colors, alpha=alpha, contour=contour)
+        below = dim(large) if beside else large
+        picture = overlay_masks(below, enlarge(masks[:, step], scale), colors=colors, alpha=alpha, contour=contour)
+        if beside:
+            picture = np.concatenate([large, picture], axis=1)
         for text, color in zip(texts, colors, strict=True):
             picture = add_caption(picture, text, color=[int(value) for value in color])
         yield picture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmlvs.visualization import add_caption, mask_colors, overlay_masks, overlay_video
+from mmlvs.visualization import add_caption, dim, mask_colors, overlay_masks, overlay_video, spotlight
 from mmlvs.visualization.overlay import enlarge, font, wrap_text
 
 
@@ -74,7 +74,23 @@ def test_video_has_frames_of_one_size():
     outside = ~enlarge(masks[:, 1].any(0), 2)
     np.testing.assert_array_equal(pictures[1][:64][outside & ~enlarge(masks[0, 1], 2)],
                                   enlarge(frames[1], 2)[outside & ~enlarge(masks[0, 1], 2)])
+    wide = next(iter(overlay_video(frames, masks, texts=['the circle', 'the star'], contour=0, beside=True)))
+    np.testing.assert_array_equal(wide[:32, :48], frames[0])
+    neither = ~masks[:, 0].any(0)
+    np.testing.assert_array_equal(wide[:32, 48:][neither], dim(frames[0])[neither])
     with pytest.raises(ValueError, match='expected masks'):
         list(overlay_video(frames, masks[:, :3], texts=['a', 'b']))
     with pytest.raises(ValueError, match='scale'):
         list(overlay_video(frames, masks, texts=['a', 'b'], scale=0))
+
+
+def test_spotlight_keeps_the_inside():
+    frame = np.random.default_rng(0).integers(0, 255, (16, 24, 3), dtype=np.uint8)
+    mask = np.zeros((16, 24), bool)
+    mask[4:12, 6:18] = True
+    shown = spotlight(frame, mask, color=(255, 0, 0), contour=0)
+    np.testing.assert_array_equal(shown[mask], frame[mask])
+    np.testing.assert_array_equal(shown[~mask], dim(frame)[~mask])
+    grey = dim(frame)
+    assert (grey[..., 0] == grey[..., 1]).all() and (grey[..., 0] == grey[..., 2]).all() and grey.max() < 128
+    assert (spotlight(frame, mask, color=(255, 0, 0), contour=1)[4, 6:18] == [255, 0, 0]).all()
