@@ -58,10 +58,10 @@ def overlay_masks(frame: np.ndarray, masks: np.ndarray, *, colors: np.ndarray | 
     return drawn
 
 
-def dim(frame: np.ndarray, *, brightness: float = 0.5) -> np.ndarray:
-    """A grey, darker copy of a frame (H, W, 3) uint8 RGB, on which any colour stands out."""
-    grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
-    return np.repeat(np.round(grey * brightness).astype(np.uint8)[..., None], 3, axis=2)
+def dim(frame: np.ndarray, *, brightness: float = 0.5, saturation: float = 0.35) -> np.ndarray:
+    """A darker, paler copy of a frame (H, W, 3) uint8 RGB, on which masks stand out and colours can still be told."""
+    grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+    return np.round(brightness * (grey + saturation * (frame - grey))).astype(np.uint8)
 
 
 def spotlight(frame: np.ndarray, mask: np.ndarray, *, color: Sequence[int], contour: int = 2) -> np.ndarray:
