@@ -29,7 +29,7 @@ from mmlvs.io.masks import pascal_palette
 
 EASY = MovingShapesSettings(level='easy', seed=3)
 seeds = st.integers(min_value=0, max_value=2**31)
-few = hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def hashes(root: Path) -> dict[str, str]:
@@ -467,3 +467,22 @@ def test_command(tmp_path, capsys):
     assert 'other settings' in capsys.readouterr().err
     assert tool.main([*arguments, 'train']) == 1
     assert 'SPLIT=NUMBER' in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- the ordinary reader
+def test_ordinary_data_set_class_reads_it(easy_set):
+    from mmlvs.datasets import RefYouTubeVOSDataset
+
+    root, statistics = easy_set
+    pipeline = [dict(type='LoadFrames'), dict(type='LoadMasks'), dict(type='PackClip')]
+    data = RefYouTubeVOSDataset(data_root=root, split='valid', test_mode=True, with_masks=True, pipeline=pipeline)
+    assert len(data) == statistics['valid']['videos']
+    video, item = make_video(EASY, 'valid', 1), data[1]
+    sample = item['data_samples']
+    assert sample.video_id == video.name and sample.texts == [expression.text for expression in video.expressions]
+    spans = [[list(span) for span in chunks] for chunks in sample.noun_chunks]
+    assert spans == [expression.noun_chunks for expression in video.expressions]
+    assert [info['clue_type'] for info in sample.expressions_info] == ['appearance'] * len(video.expressions)
+    assert tuple(item['inputs']['img'].shape) == (12, 3, 128, 128)
+    for n, expression in enumerate(video.expressions):
+        np.testing.assert_array_equal(np.asarray(sample.target(n)), video.index == expression.referent + 1)
