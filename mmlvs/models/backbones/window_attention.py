@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +36,32 @@ def window_in_use(size: Triple, window: Triple, shift: Triple, *, shrink: bool) 
     return used, moved
 
 
-@functools.lru_cache(maxsize=64)
+def _kept(function: Callable[..., Tensor], most: int = 32) -> Callable[..., Tensor]:
+    """Keep the ``most`` latest results of a function of hashable settings.
+
+    Made outside inference mode, so that later training can use them; nothing is kept while a compiler or tracer runs.
+    """
+    results: OrderedDict[tuple, Tensor] = OrderedDict()
+
+    @functools.wraps(function)
+    def wrapper(*settings) -> Tensor:
+        if torch.compiler.is_compiling():
+            return function(*settings)
+        value = results.get(settings)
+        if value is None:
+            with torch.inference_mode(False):
+                value = function(*settings)
+            if type(value) is Tensor:  # not a tracer's stand-in
+                results[settings] = value
+            if len(results) > most:
+                results.popitem(last=False)
+        return value
+
+    wrapper.cache_clear = results.clear
+    return wrapper
+
+
+@_kept
 def relative_position_index(window: Triple, num_tokens: int, device: torch.device) -> Tensor:
     """Rows of the relative position table for the first ``num_tokens`` tokens of a full ``window``.
 
@@ -46,17 +72,16 @@ def relative_position_index(window: Triple, num_tokens: int, device: torch.devic
     Returns:
         Tensor: int64 (num_tokens * num_tokens,), row-major in (query, key).
     """
-    with torch.inference_mode(False):  # a cached inference tensor could not take part in a later training step
-        axes = [torch.arange(n, device=device) for n in window]
-        place = torch.stack(torch.meshgrid(*axes, indexing='ij')).flatten(1)[:, :num_tokens]  # (3, N)
-        offset = place[:, :, None] - place[:, None, :]  # (3, N, N), query minus key
-        wt, wh, ww = window
-        rows = (offset[0] + wt - 1) * (2 * wh - 1) + offset[1] + wh - 1
-        rows = rows * (2 * ww - 1) + offset[2] + ww - 1
-        return rows.flatten()  # (N, N) -> (N * N)
+    axes = [torch.arange(n, device=device) for n in window]
+    place = torch.stack(torch.meshgrid(*axes, indexing='ij')).flatten(1)[:, :num_tokens]  # (3, N)
+    offset = place[:, :, None] - place[:, None, :]  # (3, N, N), query minus key
+    wt, wh, ww = window
+    rows = (offset[0] + wt - 1) * (2 * wh - 1) + offset[1] + wh - 1
+    rows = rows * (2 * ww - 1) + offset[2] + ww - 1
+    return rows.flatten()  # (N, N) -> (N * N)
 
 
-@functools.lru_cache(maxsize=64)
+@_kept
 def shift_mask(window: Triple, shift: Triple, last: tuple[bool, bool, bool], device: torch.device) -> Tensor:
     """Additive mask of one window of a shifted map.
 
@@ -67,14 +92,13 @@ def shift_mask(window: Triple, shift: Triple, last: tuple[bool, bool, bool], dev
     Returns:
         Tensor: float32 (N, N), 0 inside a region and ``MASKED_LOGIT`` across regions.
     """
-    with torch.inference_mode(False):
-        region = torch.zeros(window, dtype=torch.long, device=device)
-        for axis, (length, moved, is_last) in enumerate(zip(window, shift, last, strict=True)):
-            part = torch.arange(length, device=device) >= length - moved if is_last and moved else None
-            if part is not None:
-                region = region * 2 + part.long().view([-1 if i == axis else 1 for i in range(3)])
-        region = region.flatten()  # (wt, wh, ww) -> (N,)
-        return torch.where(region[:, None] == region[None, :], 0.0, MASKED_LOGIT).float()
+    region = torch.zeros(window, dtype=torch.long, device=device)
+    for axis, (length, moved, is_last) in enumerate(zip(window, shift, last, strict=True)):
+        if is_last and moved:
+            behind = (torch.arange(length, device=device) >= length - moved).long()
+            region = 2 * region + behind.view([-1 if i == axis else 1 for i in range(3)])
+    region = region.flatten()  # (wt, wh, ww) -> (N,)
+    return torch.where(region[:, None] == region[None, :], 0.0, MASKED_LOGIT).float()
 
 
 def _groups(counts: Triple, shift: Triple) -> Iterator[tuple[tuple[slice, ...], tuple[bool, bool, bool]]]:

@@ -135,7 +135,7 @@ class RobertaTextEncoder(BaseModule):
         return self.model.config.max_position_embeddings - self.model.config.pad_token_id - 1
 
     def build_vocabulary(self, texts: Iterable[str]) -> None:
-        """Give the expressions of the training annotations to a tokenizer that learns its words; others need none."""
+        """Give the expressions of the training annotations to a tokenizer without vocabulary; others need none."""
         if self.tokenizer.needs_vocabulary:
             self.tokenizer.build_vocabulary(texts)
 

@@ -128,7 +128,6 @@ class WordTokenizer(nn.Module):
         max_length: longest sequence, special tokens included; longer expressions lose their end. None: no limit.
     """
 
-    needs_vocabulary = True
     special = ('<s>', '<pad>', '</s>', '<unk>')
     bos_id, pad_id, eos_id, unknown_id = range(4)
 
@@ -142,6 +141,11 @@ class WordTokenizer(nn.Module):
         self.lowercase = lowercase
         self.max_length = max_length
         self._ids: dict[str, int] = {}
+
+    @property
+    def needs_vocabulary(self) -> bool:
+        """True until a vocabulary is built or loaded."""
+        return not self._ids
 
     @property
     def vocabulary(self) -> list[str]:

@@ -14,6 +14,7 @@ from mmlvs.models.backbones.window_attention import (
     WindowAttention,
     WindowBlock,
     relative_position_index,
+    shift_mask,
     window_in_use,
 )
 
@@ -124,6 +125,19 @@ def test_training_after_inference_mode():
     trained.sum().backward()
     torch.testing.assert_close(trained, seen, rtol=0, atol=1e-12)
     assert layer.relative_position_bias_table.grad.abs().sum() > 0
+
+
+def test_nothing_is_kept_while_tracing():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    layer = make((3, 5, 5), shrink=True, heads=1)
+    x = torch.randn(1, 7, 6, 6, 8, dtype=torch.float64)
+    relative_position_index.cache_clear()
+    shift_mask.cache_clear()
+    with torch.no_grad():
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            layer(x, (1, 2, 2))
+        assert type(layer(x, (1, 2, 2))) is torch.Tensor
 
 
 def test_heads_must_divide_channels():

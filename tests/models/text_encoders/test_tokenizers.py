@@ -93,6 +93,13 @@ def test_a_vocabulary_that_does_not_fit_is_refused(words):
         WordTokenizer(max_size=6).load_state_dict(words.state_dict())
 
 
+def test_need_of_a_vocabulary_ends_when_it_is_built_or_loaded(words):
+    other = WordTokenizer(max_size=50)
+    assert other.needs_vocabulary and not words.needs_vocabulary
+    other.load_state_dict(words.state_dict())
+    assert not other.needs_vocabulary and not PretrainedTokenizer(path='').needs_vocabulary
+
+
 def test_use_without_vocabulary_and_a_second_one_are_errors(words):
     with pytest.raises(RuntimeError, match='no vocabulary: call build_vocabulary'):
         WordTokenizer(max_size=9)(['a dog'])
