@@ -2,8 +2,9 @@
 
 from mmlvs.datasets import transforms
 from mmlvs.datasets.base import Expression, VideoExpressionDataset, VideoRecord
+from mmlvs.datasets.categories import REF_YOUTUBE_VOS_CATEGORIES, category_number
 from mmlvs.datasets.mask_sources import FrameMasks, IndexPNG, MaskSource
-from mmlvs.datasets.ref_youtube_vos import REF_YOUTUBE_VOS_CATEGORIES, RefYouTubeVOSDataset, category_number
+from mmlvs.datasets.ref_youtube_vos import RefYouTubeVOSDataset
 from mmlvs.datasets.samplers import ClipIndex, ClipSampler, VideoSampler
 
 __all__ = [

@@ -9,15 +9,6 @@ from mmlvs.datasets.base import Expression, VideoExpressionDataset, VideoRecord
 from mmlvs.datasets.mask_sources import IndexPNG, MaskSource, object_number
 from mmlvs.registry import DATASETS
 
-REF_YOUTUBE_VOS_CATEGORIES = (
-    'airplane', 'ape', 'bear', 'bike', 'bird', 'boat', 'bucket', 'bus', 'camel', 'cat', 'cow', 'crocodile', 'deer',
-    'dog', 'dolphin', 'duck', 'eagle', 'earless_seal', 'elephant', 'fish', 'fox', 'frisbee', 'frog', 'giant_panda',
-    'giraffe', 'hand', 'hat', 'hedgehog', 'horse', 'knife', 'leopard', 'lion', 'lizard', 'monkey', 'motorbike',
-    'mouse', 'others', 'owl', 'paddle', 'parachute', 'parrot', 'penguin', 'person', 'plant', 'rabbit', 'raccoon',
-    'sedan', 'shark', 'sheep', 'sign', 'skateboard', 'snail', 'snake', 'snowboard', 'squirrel', 'surfboard',
-    'tennis_racket', 'tiger', 'toilet', 'train', 'truck', 'turtle', 'umbrella', 'whale', 'zebra')
-"""The 65 categories; a name's position is its number."""
-
 LAYOUTS: dict[str, dict[str, Any]] = dict(
     official=dict(expressions='meta_expressions/{split}/meta_expressions.json', meta='{split}/meta.json',
                   frames='{split}/JPEGImages', masks='{split}/Annotations', without={'valid': 'test'}),
@@ -84,17 +75,6 @@ class RefYouTubeVOSDataset(VideoExpressionDataset):
             return {}
         return {video_id: {o: entry['category'] for o, entry in video.get('objects', {}).items() if 'category' in entry}
                 for video_id, video in _videos_of(file).items()}
-
-
-def category_number(name: str) -> int:
-    """Number of a Ref-YouTube-VOS category, 0..64.
-
-    Raises:
-        ValueError: there is no such category.
-    """
-    if name not in REF_YOUTUBE_VOS_CATEGORIES:
-        raise ValueError(f'category {name!r} is none of the 65 of Ref-YouTube-VOS')
-    return REF_YOUTUBE_VOS_CATEGORIES.index(name)
 
 
 def _layout(layout: str | Mapping[str, Any]) -> dict[str, Any]:

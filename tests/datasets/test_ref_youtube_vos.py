@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mmlvs.datasets import RefYouTubeVOSDataset, category_number
+from mmlvs.datasets.transforms import LabelObjects
 from mmlvs.datasets.transforms.boxes import normalise_boxes
 
 SAMPLE = Path(__file__).parents[1] / 'data' / 'samples' / 'ref-youtube-vos'
@@ -80,9 +81,23 @@ def test_validation_transform():
 
 
 def test_category_numbers():
+    dataset = _train(1, dict(type='LabelObjects'))
+    for index, row in enumerate(EXPECTED['num_frames_1']['items']):
+        if not row.get('resampled'):
+            assert dataset[index]['data_samples'].gt_labels.tolist() == [EXPECTED['category_ids'][row['category']]]
     assert {name: category_number(name) for name in EXPECTED['category_ids']} == EXPECTED['category_ids']
-    with pytest.raises(ValueError, match='none of the 65'):
+    with pytest.raises(ValueError, match="'unicorn' is none of the 65"):
         category_number('unicorn')
+    with pytest.raises(ValueError, match="category 'person' is none of the 2"):
+        _train(1, dict(type='LabelObjects', categories=['cat', 'dog']))[0]
+    with pytest.raises(ValueError, match="categories 'coco': expected one of"):
+        LabelObjects(categories='coco')
+
+
+def test_labels_need_the_meta_file(make_root):
+    root = make_root({'v': dict(frames=['0'], expressions={'0': dict(exp='thing', obj_id='1')})})
+    with pytest.raises(ValueError, match="object '1' of video 'v' has no category"):
+        RefYouTubeVOSDataset(data_root=root, pipeline=[*LOAD, dict(type='LabelObjects'), *PACK])[0]
 
 
 def test_valid_split_without_test_videos_and_masks():

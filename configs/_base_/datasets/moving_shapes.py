@@ -59,18 +59,4 @@ val_dataloader = dict(
         test_mode=True,
         with_masks=True,
         pipeline=test_pipeline))
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=False,
-    collate_fn=dict(type='pseudo_collate'),
-    sampler=dict(type='VideoSampler'),
-    dataset=dict(
-        type='RefYouTubeVOSDataset',
-        data_root=data_root,
-        split='test',
-        layout=dict(without={}),
-        unit='video',
-        test_mode=True,
-        with_masks=True,
-        pipeline=test_pipeline))
+test_dataloader = val_dataloader

@@ -1,7 +1,7 @@
 """Transforms of a whole clip: sampling, loading, geometry, colour, text, packing."""
 
 from mmlvs.datasets.transforms.compose import ClipTransform, Compose, RandomBranchClip
-from mmlvs.datasets.transforms.formatting import PackClip
+from mmlvs.datasets.transforms.formatting import LabelObjects, PackClip
 from mmlvs.datasets.transforms.geometry import MarkVisible, RandomCropClip, RandomFlipClip, RandomResizeClip, ResizeClip
 from mmlvs.datasets.transforms.loading import LoadFrames, LoadMasks
 from mmlvs.datasets.transforms.photometric import PhotometricDistortClip
@@ -12,6 +12,7 @@ __all__ = [
     'CleanText',
     'ClipTransform',
     'Compose',
+    'LabelObjects',
     'LoadFrames',
     'LoadMasks',
     'MarkVisible',

@@ -1,10 +1,12 @@
 """From the ``results`` dict to the item that a model's data preprocessor takes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from mmlvs.datasets.categories import CATEGORIES, category_number
 from mmlvs.datasets.transforms.compose import ClipTransform, Results
 from mmlvs.registry import TRANSFORMS
 from mmlvs.structures import VideoSegDataSample
@@ -44,3 +46,31 @@ class PackClip(ClipTransform):
             raise ValueError(f'stream {stream!r}: expected uint8 or float32 frames (T, H, W, 3), found {frames.dtype} '
                              f'{frames.shape}')
         return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))  # T H W 3 -> T 3 H W
+
+
+@TRANSFORMS.register_module()
+class LabelObjects(ClipTransform):
+    """Gives objects the numbers of their categories: ``gt_labels`` (O,) int64, for models with more than one class.
+
+    Args:
+        categories: name of a known list (:data:`mmlvs.datasets.categories.CATEGORIES`), or the names in order.
+
+    Raises:
+        ValueError: an object has no category, or one that the list lacks.
+    """
+
+    def __init__(self, *, categories: str | Sequence[str] = 'ref_youtube_vos') -> None:
+        if isinstance(categories, str) and categories not in CATEGORIES:
+            raise ValueError(f'categories {categories!r}: expected one of {sorted(CATEGORIES)}, or a list of names')
+        self.categories = CATEGORIES[categories] if isinstance(categories, str) else tuple(categories)
+
+    def transform(self, results: Results) -> Results:
+        """Add ``gt_labels``."""
+        numbers = []
+        for object_id, name in zip(results['object_ids'], results['object_categories'], strict=True):
+            if name is None:
+                raise ValueError(f"object {object_id!r} of video {results['video_id']!r} has no category; LabelObjects "
+                                 'needs the meta.json of the split')
+            numbers.append(category_number(name, self.categories))
+        results['gt_labels'] = np.array(numbers, dtype=np.int64)
+        return results
