@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlvs.models.layers.blocks import frame_blocks
 from mmlvs.models.layers.vision_language_attention import VisionLanguageBlock
 from mmlvs.registry import MODELS
 from mmlvs.utils import tap
@@ -75,7 +76,7 @@ class CrossModalFPN(nn.Module):
             finest: (B, T, C_0, h, w) stride-4 map of every clip, which no text has touched; pixels of a clip attend
                 to each other once for all its rows.
             memory: (E, T, C_i, h, w) of the coarser strides, finest first.
-            positions: (B, T, C, h, w) of every map, ``finest`` included.
+            positions: (B, T, C, h, w) of every map, ``finest`` included; T = 1 when it is the same in all frames.
             paddings: (B, T, h, w) bool of every map, True = padding; None = no padding.
             text: words of the E rows.
             clip_of: (E,) clip of every row.
@@ -92,13 +93,22 @@ class CrossModalFPN(nn.Module):
             hidden = None if paddings[i] is None else paddings[i][seen]
             y = self.laterals[i](features.flatten(0, 1)).unflatten(0, (len(seen), frames))  # R T C h w
             y = self.blocks[i].attend_pixels(y.permute(0, 1, 3, 4, 2), place[seen], hidden)  # R T h w C
-            y = y if i else y[clip_of]  # E T h w C
-            y = self.blocks[i].attend_words(y, place[clip_of], text.words, text.position, text.padding)
-            y = y.permute(0, 1, 4, 2, 3).flatten(0, 1)  # E T h w C -> E*T C h w
-            if x is not None:
-                y = y + F.interpolate(x, size=y.shape[-2:], mode='nearest')
-            x = tap(f'fpn{i}', F.relu(self.outputs[i](y)))
-        return self.mask_features(x).unflatten(0, (len(clip_of), frames))  # E*T m h w -> E T m h w
+            rows = slice(None) if i else clip_of  # R is B at the finest stride, E elsewhere
+            parts = []
+            for block in frame_blocks(frames):  # from here on frames do not see each other
+                near = place[clip_of] if place.shape[1] == 1 else place[clip_of, block]
+                parts.append(self._merge(i, y[rows, block], near, text, None if x is None else x[:, block]))
+            x = tap(f'fpn{i}', parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))  # E T C h w
+        return self.mask_features(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # E*T m h w -> E T m h w
+
+    def _merge(self, i: int, x: Tensor, position: Tensor, text: Words, coarser: Tensor | None) -> Tensor:
+        """Words, coarser result and output convolution of stride i: (E, T, h, w, C) -> (E, T, C, h, w)."""
+        rows = x.shape[:2]
+        x = self.blocks[i].attend_words(x, position, text.words, text.position, text.padding)
+        x = x.permute(0, 1, 4, 2, 3).flatten(0, 1)  # E T h w C -> E*T C h w
+        if coarser is not None:
+            x = x + F.interpolate(coarser.flatten(0, 1), size=x.shape[-2:], mode='nearest')
+        return F.relu(self.outputs[i](x)).unflatten(0, rows)  # E*T C h w -> E T C h w
 
 
 def _conv_norm(in_channels: int, out_channels: int, kernel: int, groups: int) -> nn.Sequential:

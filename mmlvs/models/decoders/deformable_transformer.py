@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mmlvs.models.layers.blocks import frame_blocks
 from mmlvs.models.layers.deformable_attention import DeformableAttention
 from mmlvs.registry import MODELS
 from mmlvs.utils import tap
@@ -31,6 +32,12 @@ class LevelTokens:
     padding: Tensor | None
     shapes: list[tuple[int, int]]
     valid_ratios: Tensor
+
+    def __getitem__(self, rows: slice) -> 'LevelTokens':
+        """The samples of a slice."""
+        padding = None if self.padding is None else self.padding[rows]
+        return LevelTokens(tokens=self.tokens[rows], position=self.position[rows], padding=padding, shapes=self.shapes,
+                           valid_ratios=self.valid_ratios[rows])
 
     def maps(self, tokens: Tensor) -> list[Tensor]:
         """Cut (N, S, C) into (N, C, h, w) of every level."""
@@ -196,8 +203,10 @@ class DeformableEncoder(nn.Module):
         """Memory (N, S, C); values under padding are not zeroed."""
         references = pixel_centres(levels.shapes, levels.valid_ratios)  # N S levels 2
         tokens = levels.tokens
+        blocks = [(block, levels[block]) for block in frame_blocks(len(tokens))]
         for i, layer in enumerate(self.layers):
-            tokens = tap(f'encoder_layer{i}', layer(tokens, levels, references))
+            parts = [layer(tokens[block], part, references[block]) for block, part in blocks]
+            tokens = tap(f'encoder_layer{i}', parts[0] if len(parts) == 1 else torch.cat(parts))
         return tokens
 
 

@@ -27,12 +27,13 @@ QUERY_CHOICES = ('video', 'clip', 'first')
 
 @dataclass
 class VideoFeatures:
-    """What is known of B clips before any text: maps with padding (B, T, h, w) and position (B, T, C, h, w).
+    """What is known of B clips before any text.
 
     Attributes:
         maps: (B, T, C_i, h, w) of the backbone at strides 4, 8, 16, 32.
         levels: (B, T, C, h, w) projected to the transformer's width, at strides 8, 16, 32, 64.
-        paddings, positions: at strides 4, 8, 16, 32, 64.
+        paddings: (B, T, h, w) bool at strides 4, 8, 16, 32, 64; True = padding.
+        positions: (B, T, C, h, w) at the same strides; T = 1 when it is the same in all frames.
         padded: whether anything is padding at all.
     """
 
@@ -132,10 +133,7 @@ class ReferFormer(VideoSegmentor):
             frames: (B, T, 3, H, W). padding: (B, T, H, W) bool, True = padding.
             key_frames: (B, K) frames of every clip to go on with; the backbone sees all. From here on T = K.
         """
-        maps = list(self.backbone(frames))
-        for i, x in enumerate(maps):
-            tap(f'backbone{i}', x)
-            tap(f'pad_mask{i}', _resize_padding(padding, x.shape[-2:]))
+        maps = [tap(f'backbone{i}', x) for i, x in enumerate(self.backbone(frames))]
         if key_frames is not None:
             clips = torch.arange(len(frames), device=frames.device)[:, None]  # B 1
             key_frames = key_frames.to(frames.device)
@@ -147,9 +145,11 @@ class ReferFormer(VideoSegmentor):
             levels.append(tap(f'proj{i}', x))
         sizes = [maps[0].shape[-2:], *(x.shape[-2:] for x in levels)]
         paddings = [_resize_padding(padding, size) for size in sizes]
-        positions = [self.frame_position(x.flatten(0, 1)).unflatten(0, x.shape[:2]) for x in paddings]  # B T C h w
-        for i, x in enumerate(positions):
-            tap(f'pos{i}', x)
+        same = torch.equal(padding, padding[:, :1].expand_as(padding))
+        positions = [self.frame_position(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # B*T C h w -> B T C h w
+                     for x in (x[:, :1] if same else x for x in paddings)]
+        for i, (x, y) in enumerate(zip(paddings, positions, strict=True)):
+            tap(f'pos{i}', y.expand(-1, tap(f'pad_mask{i}', x).shape[1], -1, -1, -1))
         return VideoFeatures(maps=maps, levels=levels, paddings=paddings, positions=positions,
                              padded=bool(padding.any()))
 
@@ -178,7 +178,8 @@ class ReferFormer(VideoSegmentor):
             Decoder output with N = E * T, and the memory (E, T, C, h, w) of strides 8, 16, 32.
         """
         frames = fused[0].shape[1]
-        positions = [x[clip_of].flatten(0, 1) for x in video.positions[1:]]  # B T C h w -> E*T C h w
+        positions = [x[clip_of].expand(-1, frames, -1, -1, -1).flatten(0, 1)  # B T C h w -> E*T C h w
+                     for x in video.positions[1:]]
         paddings = [x[clip_of].flatten(0, 1) for x in video.paddings[1:]]  # B T h w -> E*T h w
         levels: LevelTokens = self.transformer.join([x.flatten(0, 1) for x in fused], positions, paddings)
         if not video.padded:

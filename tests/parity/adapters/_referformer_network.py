@@ -218,12 +218,15 @@ def network(case, dtype):
         outputs, _ = run_network(model, case, dtype)
     got = dict(outputs)
     for name, value in taps.items():
-        if name.startswith(('backbone', 'pad_mask', 'pos', 'proj', 'mask_features')):
+        if name.startswith(('backbone', 'pad_mask', 'pos', 'proj', 'fpn', 'mask_features')):
             got[name] = value.flatten(0, 1)  # B T ... -> B*T ...
         elif name.startswith('fused'):
             got[name] = value.transpose(0, 1)  # E T*h*w C -> T*h*w E C
         else:
             got[name] = value
+    if 'valid_indices' in case.inputs:  # recorded before the frame is chosen; the same in all frames of a clip
+        for name in [name for name in got if name.startswith(('pad_mask', 'pos'))]:
+            got[name] = got[name].repeat_interleave(len(case.inputs['video0']), dim=0)
     got['roberta_last_hidden'], got['roberta_pooler'] = got.pop('text_words'), got.pop('text_sentence')
     got['dynamic_params'] = model.mask_head.controller(taps['hs'])
     return {name: value.numpy() for name, value in got.items()}
