@@ -11,11 +11,12 @@ from mmlvs.registry import DATASETS
 
 LAYOUTS: dict[str, dict[str, Any]] = dict(
     official=dict(expressions='meta_expressions/{split}/meta_expressions.json', meta='{split}/meta.json',
-                  frames='{split}/JPEGImages', masks='{split}/Annotations', without={'valid': 'test'}),
+                  frames='{split}/JPEGImages', masks='{split}/Annotations', without={'valid': 'test'}, only=None),
     flat=dict(expressions='meta_expressions.json', meta='meta.json', frames='JPEGImages', masks='Annotations',
-              without={}),
+              without={}, only=None),
 )
-"""Where things lie under the root; ``without``: split -> split whose videos are taken out of it."""
+"""Where things lie under the root. ``frames`` and ``masks`` may hold ``{video}`` besides ``{split}``; ``without``: split ->
+split whose videos are taken out of it; ``only``: names of the videos to keep (None = all)."""
 
 
 @DATASETS.register_module()
@@ -44,17 +45,17 @@ class RefYouTubeVOSDataset(VideoExpressionDataset):
                          stride=stride, test_mode=test_mode, with_masks=with_masks, seed=seed, max_retries=max_retries,
                          limit=limit)
 
-    def _place(self, what: str) -> Path:
-        return self.data_root / self.layout[what].format(split=self.split)
+    def _place(self, what: str, video_id: str = '{video}') -> Path:
+        return self.data_root / self.layout[what].format(split=self.split, video=video_id)
 
     def frame_path(self, video_id: str, frame_id: str) -> Path:
         """JPEG of a frame."""
-        return self._place('frames') / video_id / f'{frame_id}.jpg'
+        return self._place('frames', video_id) / video_id / f'{frame_id}.jpg'
 
     def mask_source(self) -> MaskSource | None:
         """Index PNGs, if the split has the folder."""
-        folder = self._place('masks')
-        return IndexPNG(path=f'{folder}/{{video}}/{{frame}}.png') if folder.is_dir() else None
+        there = self._place('masks', self.videos[0].video_id).is_dir()
+        return IndexPNG(path=f'{self._place("masks")}/{{video}}/{{frame}}.png') if there else None
 
     def load_videos(self) -> list[VideoRecord]:
         """See :class:`VideoExpressionDataset`; videos of the split named in ``without`` are taken out."""
@@ -66,6 +67,11 @@ class RefYouTubeVOSDataset(VideoExpressionDataset):
             if other.is_file():
                 out = set(_videos_of(other))
                 videos = {v: entry for v, entry in videos.items() if v not in out}
+        if self.layout['only'] is not None:
+            unknown = sorted(set(self.layout['only']) - set(videos))
+            if unknown:
+                raise ValueError(f'{file}: layout["only"] names {unknown}, which it does not list')
+            videos = {v: videos[v] for v in self.layout['only']}
         categories = self._categories()
         return [_record(file, video_id, entry, categories.get(video_id, {})) for video_id, entry in videos.items()]
 

@@ -15,6 +15,8 @@ _ALWAYS = {'type', '_scope_', '_delete_'}
 _LOADER = {'dataset', 'sampler', 'batch_sampler', 'collate_fn', 'worker_init_fn', 'num_batch_per_epoch', 'batch_size',
            'num_workers', 'persistent_workers', 'pin_memory', 'drop_last', 'prefetch_factor', 'timeout',
            'disable_subprocess_warning'}
+# keys of the optimiser wrapper that its constructor reads
+_OPTIM_WRAPPER = {'constructor', 'paramwise_cfg'}
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # top-level keys that belong to mmengine's Config or Runner without being constructor arguments
 _TOP_EXTRA = {'env_cfg', 'default_scope', 'sync_bn', 'find_unused_parameters', 'model_wrapper_cfg',
@@ -76,6 +78,8 @@ def _nested(value: Any, path: str) -> list[str]:
     target = _resolve(value.get('type'))
     if target is not None:
         known, open_ended = accepted_keys(target)
+        if path == 'optim_wrapper':
+            known = known | _OPTIM_WRAPPER
         if not open_ended:
             problems += [_message(f'{path}.{key}', key, known, target.__name__)
                          for key in value if key not in known | _ALWAYS]

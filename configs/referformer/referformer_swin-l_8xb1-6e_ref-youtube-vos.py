@@ -1,0 +1,11 @@
+_base_ = './referformer_r50_8xb1-6e_ref-youtube-vos.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='SwinBackbone',
+        embed_dim=192,
+        depths=(2, 2, 18, 2),
+        num_heads=(6, 12, 24, 48),
+        drop_path_rate=0.3,
+        with_cp=True))

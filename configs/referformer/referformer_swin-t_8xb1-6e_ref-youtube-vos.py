@@ -1,0 +1,10 @@
+_base_ = './referformer_r50_8xb1-6e_ref-youtube-vos.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='SwinBackbone',
+        embed_dim=96,
+        depths=(2, 2, 6, 2),
+        num_heads=(3, 6, 12, 24),
+        drop_path_rate=0.2))

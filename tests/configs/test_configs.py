@@ -1,0 +1,53 @@
+"""Every config: strict keys, a model that builds on the meta device, parts that build, patterns that match."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmlvs.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+from mmlvs.utils import check_config
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts)
+
+
+def load(path: Path) -> Config:
+    return Config.fromfile(path)
+
+
+def test_there_are_configs():
+    assert len(CONFIGS) > 7
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_config_builds(path):
+    cfg = load(path)
+    cfg.setdefault('default_scope', 'mmlvs')
+    check_config(cfg)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    names = [name for name, _ in model.named_parameters()]
+    for key in cfg.optim_wrapper.get('paramwise_cfg', {}).get('custom_keys', {}):
+        assert any(key in name for name in names), f'{key} matches no parameter'
+    for part in ('train', 'val', 'test'):
+        loader = cfg.get(f'{part}_dataloader')
+        if loader is None:
+            continue
+        dataset = loader.dataset
+        assert dataset.type.rpartition('.')[2] in DATASETS or DATASETS.get(dataset.type)
+        for transform in dataset.pipeline:
+            TRANSFORMS.build(transform)
+    for part in ('val', 'test'):
+        evaluator = cfg.get(f'{part}_evaluator')
+        for metric in evaluator if isinstance(evaluator, list) else [evaluator] if evaluator else []:
+            METRICS.build(metric)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_name_says_what_it_is(path):
+    """OpenMMLab's naming: method_backbone_batch-schedule_dataset."""
+    fields = path.stem.split('_')
+    assert fields[0] == path.parent.name and len(fields) >= 4
+    assert any('xb' in field for field in fields)
