@@ -287,7 +287,8 @@ class ReferFormer(VideoSegmentor):
             raise RuntimeError('ReferFormer was built without a criterion and cannot train; set `criterion`')
         outputs = self._forward(inputs, data_samples)
         clips = inputs['img']
-        targets = row_targets(data_samples, clips.sizes, outputs['pred_logits'].shape[2])
+        frames, classes = outputs['pred_logits'].shape[2], outputs['pred_logits'].shape[4]
+        targets = row_targets(data_samples, clips.sizes, frames, with_labels=classes > 1)
         return self.criterion(outputs, targets, clips.padded_size)
 
     def predict(self, inputs: Inputs, data_samples: Samples) -> Samples:

@@ -24,26 +24,28 @@ def key_frames_of(samples: Sequence[VideoSegDataSample]) -> Tensor | None:
     return torch.tensor(rows, dtype=torch.int64)
 
 
-def row_targets(samples: Sequence[VideoSegDataSample], sizes: Sequence[tuple[int, int]],
-                num_frames: int) -> list[RowTarget]:
+def row_targets(samples: Sequence[VideoSegDataSample], sizes: Sequence[tuple[int, int]], num_frames: int,
+                with_labels: bool = False) -> list[RowTarget]:
     """Targets of all expressions, sample by sample.
 
     Args:
         samples: with ground truth at network size.
         sizes: unpadded (height, width) of every clip.
         num_frames: predicted frames T of the batch; frames beyond a clip's own are absent.
+        with_labels: whether rows take the category of their (first) object, ``gt_labels``; else all have label 0.
 
     Returns:
         E rows: masks (T, H, W), boxes (T, 4) cx, cy, w, h relative to the unpadded frame, valid (T,).
 
     Raises:
-        ValueError: ground truth of another size than the frames.
+        ValueError: ground truth of another size than the frames, or without the labels that are asked for.
     """
-    return [_row(sample, expression, tuple(size), num_frames)
+    return [_row(sample, expression, tuple(size), num_frames, with_labels)
             for sample, size in zip(samples, sizes, strict=True) for expression in range(sample.num_expressions)]
 
 
-def _row(sample: VideoSegDataSample, expression: int, size: tuple[int, int], num_frames: int) -> RowTarget:
+def _row(sample: VideoSegDataSample, expression: int, size: tuple[int, int], num_frames: int,
+         with_labels: bool) -> RowTarget:
     target = sample.target(expression)  # T H W
     if tuple(target.shape[-2:]) != size:
         raise ValueError(f'ground truth of video {sample.metainfo.get("video_id")!r} has {tuple(target.shape[-2:])} '
@@ -59,7 +61,15 @@ def _row(sample: VideoSegDataSample, expression: int, size: tuple[int, int], num
         valid[:len(frames)] = seen.any(dim=0)
         masks[:len(frames)] = target[frames] & valid[:len(frames), None, None]
         boxes[:len(frames)] = _relative(corners, size) * valid[:len(frames), None]
-    return RowTarget(masks=masks, boxes=boxes, valid=valid)
+    label = _label(sample, objects) if with_labels else 0
+    return RowTarget(masks=masks, boxes=boxes, valid=valid, label=label)
+
+
+def _label(sample: VideoSegDataSample, objects: list[int]) -> int:
+    if 'gt_labels' not in sample:
+        raise ValueError(f'sample of video {sample.metainfo.get("video_id")!r} has no gt_labels, which a model with '
+                         'more than one class needs; add the transform that labels objects, or set num_classes = 1')
+    return int(sample.gt_labels[objects[0]]) if objects else 0
 
 
 def _join_boxes(boxes: Tensor, seen: Tensor) -> Tensor:
