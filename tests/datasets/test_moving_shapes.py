@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mmlvs.datasets.moving_shapes import MovingShapesSettings, make_video
-from mmlvs.datasets.moving_shapes.expressions import is_minimal, singles_out
+from mmlvs.datasets.moving_shapes.expressions import is_minimal, minimal_sets, singles_out
 from mmlvs.datasets.moving_shapes.render import PALETTE
 from mmlvs.datasets.moving_shapes.scene import COLORS, MIN_VISIBLE, MOTIONS, SHAPES, SIZES
 from mmlvs.datasets.moving_shapes.truth import Clue, ObjectRecord, Truth
@@ -99,19 +99,11 @@ def check_expressions(video, size: int = 128) -> None:
             assert len(oracle.candidates(clues[:k] + clues[k + 1 :])) >= 2, (entry, k)
         for clue in clues:
             if clue['name'] == 'superlative' and clue['among']:  # the bare word must not be enough
-                assert oracle.candidates([dict(clue, among=[])]) != [entry['obj_id']] or unclear(oracle, clue), entry
+                assert oracle.candidates([dict(clue, among=[])]) != [entry['obj_id']], entry
             if clue['type'] == 'relation':
                 rest = clue['anchor_clues']
                 assert oracle.candidates(rest) == [clue['anchor']]
                 assert all(len(oracle.candidates(rest[:k] + rest[k + 1 :])) >= 2 for k in range(len(rest)))
-
-
-def unclear(oracle: Oracle, clue: dict) -> bool:
-    """No object is the first in the superlative's direction by a tenth of the frame."""
-    axis = 0 if clue['value'] in ('leftmost', 'rightmost') else 1
-    sign = -1 if clue['value'] in ('leftmost', 'topmost') else 1
-    mean = sorted((sign * track[oracle.seen[key], axis].mean() for key, track in oracle.tracks.items()), reverse=True)
-    return mean[0] - mean[1] < 0.2 * oracle.size
 
 
 @few
@@ -277,6 +269,19 @@ def test_exact_and_minimal_are_what_they_say():
     assert singles_out((only, red), 0, 0b111) and not is_minimal((only, red), 0b111)
     unclear_clue = Clue('motion', 'event', 'stops', 0b001, 0b010)
     assert not singles_out((unclear_clue,), 0, 0b111)  # object 2 is not clearly ruled out
+
+
+@pytest.mark.parametrize(('rival', 'needed'), [(122, True), (100, False), (90, False), (60, False)])
+def test_superlative_names_the_kind_only_if_another_kind_lies_farther(rival, needed):
+    truth = truth_of(
+        record('square', track=line((20, 95), (20, 95))),
+        record('square', track=line((100, 40), (100, 40))),
+        record('star', track=line((60, rival), (60, rival))),
+        record('star', track=line((90, 20), (90, 20))),
+    )
+    said = [[clue.value for clue in clues] for clues in minimal_sets(truth)[0]['position']]
+    assert (['square', 'bottommost'] in said) == needed
+    assert (['bottommost'] in said) == (rival == 60)
 
 
 def test_scores_of_trivial_answers():

@@ -5,9 +5,9 @@ every other object. It is *minimal* if, whichever clue is left out, at least two
 
 A superlative speaks about the things of its kind: "the leftmost square" is left of all other squares. Leaving out
 "square" therefore leaves "leftmost of its kind": every object, square or star, that is clearly left of all others of
-its own kind, of which there must be several. In addition the plain superlative ("the leftmost object") must not already
-hold for the referent. The clue of a relation is the whole phrase ("left of the red ring"), whose own description is
-again a minimal one.
+its own kind, of which there must be several. In addition the plain superlative ("the leftmost object") must clearly
+not hold for the referent: some object of another kind lies farther left. The clue of a relation is the whole phrase
+("left of the red ring"), whose own description is again a minimal one.
 """
 
 from __future__ import annotations
@@ -127,9 +127,9 @@ def minimal_sets(truth: Truth) -> list[dict[str, list[tuple[Clue, ...]]]]:
     found = [{kind: appearance_sets(truth, i) if kind == 'appearance' else [] for kind in CLUE_TYPES} for i in objects]
     looks = [list(_subsets(truth, i, 2)) for i in objects]
     for clue in _clues_beyond_appearance(truth):
-        plain = truth.superlative(clue.value, ()).true if clue.among else 0
+        fit = clue.true & truth.superlative(clue.value, ()).false if clue.among else clue.true
         for i in objects:
-            if not clue.true & ~plain & 1 << i:
+            if not fit >> i & 1:
                 continue
             for look in looks[i]:
                 if clue.name == 'superlative' and clue.among != tuple(other.name for other in look):
