@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmlvs.io.conversion import Drop, Keep, Rule
+from mmlvs.io.conversion import Conversion, Drop, Keep, Rule, convert_state_dict
 from mmlvs.io.conversions.backbones import REFERENCE_BACKBONE_RULES, ROBERTA_RULES, under_prefix
 
 _DERIVED = Drop('derived from the settings of the network, or of a classifier that is not used')
@@ -136,3 +136,17 @@ def referformer_state(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """Tensors of a released file: its entry ``model``, or the file itself when it is a state dict."""
     state = checkpoint.get('model', checkpoint)
     return {name.removeprefix('module.'): value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def convert_referformer(checkpoint: Mapping[str, Any], target: Mapping[str, Tensor]) -> Conversion:
+    """Weights of a released file for our network.
+
+    Args:
+        checkpoint: content of the file.
+        target: ``state_dict()`` of a :class:`mmlvs.models.ReferFormer` of the same size.
+
+    Raises:
+        ConversionError: the file does not fit the network; every misfit is listed.
+    """
+    state = referformer_state(checkpoint)
+    return convert_state_dict(state, referformer_rules(backbone_kind(state)), target, KEPT)

@@ -27,15 +27,16 @@ def sample_and_weight(value: Tensor, shapes: Shapes, locations: Tensor, weights:
     value, locations, weights = _full_precision(value, locations, weights)
     n, _, heads, d = value.shape
     queries, points = locations.shape[1], locations.shape[4]
-    grids = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # N Q heads l p 2 -> l N*heads Q p 2
-    weights = weights.permute(3, 0, 2, 1, 4).reshape(-1, n * heads, 1, queries, points)  # -> l N*heads 1 Q p
+    # queries last: sums over the few points then run along memory
+    grids = (2 * locations - 1).permute(3, 0, 2, 4, 1, 5).flatten(1, 2)  # N Q heads l p 2 -> l N*heads p Q 2
+    weights = weights.permute(3, 0, 2, 4, 1).reshape(-1, n * heads, 1, points, queries)  # -> l N*heads 1 p Q
     maps = value.permute(0, 2, 3, 1).reshape(n * heads, d, -1)  # N S heads d -> N*heads d S
     total = value.new_zeros((n * heads, d, queries))
     for (h, w), level, grid, weight in zip(shapes, maps.split([h * w for h, w in shapes], dim=2), grids, weights,
                                            strict=True):
         level = level.reshape(n * heads, d, h, w)  # N*heads d h*w -> N*heads d h w
         sampled = F.grid_sample(level, grid, mode='bilinear', padding_mode='zeros', align_corners=False)
-        total = total + (sampled * weight).sum(dim=-1)  # N*heads d Q p -> N*heads d Q
+        total = total + (sampled * weight).sum(dim=2)  # N*heads d p Q -> N*heads d Q
     return total.reshape(n, heads * d, queries).transpose(1, 2)  # N*heads d Q -> N Q heads*d
 
 

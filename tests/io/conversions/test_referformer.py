@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmlvs.io.conversion import ConversionError, convert_state_dict
-from mmlvs.io.conversions.referformer import KEPT, backbone_kind, referformer_rules, referformer_state
+from mmlvs.io.conversion import ConversionError
+from mmlvs.io.conversions.referformer import backbone_kind, convert_referformer, referformer_state
 from mmlvs.models import ReferFormer
 
 MANIFESTS = Path(__file__).parents[2] / 'data' / 'parity' / 'referformer'
@@ -47,7 +47,7 @@ def test_released_files_convert_strictly(release):
     source, network = _file(release), _network(release)
     assert len(source) == entries and backbone_kind(source) == kind
     assert sum(p.numel() for p in network.parameters()) == parameters
-    outcome = convert_state_dict(source, referformer_rules(kind), network.state_dict(), KEPT)
+    outcome = convert_referformer({'model': source}, network.state_dict())
     assert len(outcome.state_dict) + len(outcome.dropped) == entries
     left = network.load_state_dict(outcome.state_dict, strict=False, assign=True)
     assert set(left.missing_keys) <= set(outcome.kept) and not left.unexpected_keys
@@ -57,13 +57,13 @@ def test_released_files_convert_strictly(release):
 
 def test_old_files_hold_position_ids():
     source = {**_file('swin_t'), 'text_encoder.embeddings.position_ids': torch.zeros(1, 514)}
-    outcome = convert_state_dict(source, referformer_rules('swin'), _network('swin_t').state_dict(), KEPT)
+    outcome = convert_referformer(source, _network('swin_t').state_dict())
     assert 'text_encoder.embeddings.position_ids' in outcome.dropped
 
 
 def test_the_wrong_config_is_refused():
     with pytest.raises(ConversionError, match='is the file of another network'):
-        convert_state_dict(_file('swin_t'), referformer_rules('swin'), _network('swin_l').state_dict(), KEPT)
+        convert_referformer(_file('swin_t'), _network('swin_l').state_dict())
 
 
 def test_tensors_of_a_checkpoint_file():

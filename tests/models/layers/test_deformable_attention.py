@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmlvs.models.layers import deformable_attention
 from mmlvs.models.layers.deformable_attention import DeformableAttention, compiled_kernel, sample_and_weight
 
 SHAPES = [(5, 7), (3, 4)]
@@ -116,6 +117,25 @@ def test_errors_name_the_numbers():
         layer(query, torch.zeros(1, 5, 2, 3).double(), source, SHAPES)
     with pytest.raises(ValueError, match='not a multiple'):
         DeformableAttention(channels=10, num_heads=4)
+
+
+@pytest.mark.parametrize('batch', [1, 64, 70, 200])
+def test_the_kernel_gets_portions_that_it_accepts(batch):
+    sizes = []
+
+    def kernel(value, shapes, starts, locations, weights, step):
+        """The contract of mmcv's operator, computed with the pure form."""
+        assert all(x.is_contiguous() for x in (value, locations, weights)) and value.dtype == torch.float32
+        assert len(value) % min(len(value), step) == 0
+        assert shapes.tolist() == [list(shape) for shape in SHAPES] and starts.tolist() == [0, 35]
+        sizes.append(len(value))
+        return sample_and_weight(value, SHAPES, locations, weights)
+
+    value = torch.randn(batch, 2, 47, 4).transpose(1, 2)
+    locations, weights = torch.rand(batch, 3, 2, 2, 2, 2), torch.rand(batch, 3, 2, 2, 2)
+    got = deformable_attention._sample_compiled(kernel, value, SHAPES, locations, weights)
+    torch.testing.assert_close(got, sample_and_weight(value, SHAPES, locations, weights))
+    assert sum(sizes) == batch and max(sizes) <= 64
 
 
 @pytest.mark.gpu

@@ -57,6 +57,8 @@ def msdeform_attn(case, dtype):
     shapes = [tuple(map(int, row)) for row in inputs['spatial_shapes']]
     got = {}
     for kind in ('ref2', 'ref4'):
+        if kind not in inputs:
+            continue
         references = _tensor(inputs[kind], dtype)
         locations, weights = layer.locate(query, references, shapes)
         got[f'locations_{kind}'], got['weights'] = locations.numpy(), weights.numpy()
@@ -142,9 +144,10 @@ def backbone_setting(settings):
     kind = settings['type']
     if kind == 'resnet':
         return dict(type='ResNetBackbone', depths=settings['blocks'], base_width=settings['base_width'])
-    common = dict(embed_dim=settings['embed_dim'], depths=settings['depths'], num_heads=settings['num_heads'],
-                  mlp_ratio=settings['mlp_ratio'], qkv_bias=settings['qkv_bias'], patch_norm=settings['patch_norm'],
-                  out_norm=settings['output_norm'])
+    known = ('embed_dim', 'depths', 'num_heads', 'mlp_ratio', 'qkv_bias', 'patch_norm')
+    common = {name: settings[name] for name in known if name in settings}
+    if 'output_norm' in settings:
+        common['out_norm'] = settings['output_norm']
     patch, window = settings['patch_size'], settings['window_size']
     patch = patch[-1] if isinstance(patch, list) else patch
     if kind == 'video_swin':
