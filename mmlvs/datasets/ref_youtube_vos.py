@@ -15,8 +15,8 @@ LAYOUTS: dict[str, dict[str, Any]] = dict(
     flat=dict(expressions='meta_expressions.json', meta='meta.json', frames='JPEGImages', masks='Annotations',
               without={}, only=None),
 )
-"""Where things lie under the root. ``frames`` and ``masks`` may hold ``{video}`` besides ``{split}``; ``without``: split ->
-split whose videos are taken out of it; ``only``: names of the videos to keep (None = all)."""
+"""Where things lie under the root. ``frames`` and ``masks`` may hold ``{video}`` besides ``{split}``; ``without``:
+split -> split whose videos are taken out of it; ``only``: names of the videos to keep (None = all)."""
 
 
 @DATASETS.register_module()

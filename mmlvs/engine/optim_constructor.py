@@ -9,7 +9,8 @@ from mmlvs.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class StrictOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """mmengine's constructor (``paramwise_cfg``, ``custom_keys``), except that a key in ``custom_keys`` which occurs in no
+    """mmengine's constructor (``paramwise_cfg``, ``custom_keys``), except that a key in ``custom_keys`` which occurs
+    in no
     parameter name is an error: a misspelt one would silently train with the wrong rate.
     """
 
@@ -24,5 +25,6 @@ class StrictOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         unmatched = [key for key in self.paramwise_cfg.get('custom_keys', {}) if not any(key in name for name in names)]
         if unmatched:
             tops = sorted({name.split('.')[0] for name in names})
-            raise ValueError(f'paramwise_cfg.custom_keys: {unmatched} match no parameter; the parts of this model are {tops}')
+            raise ValueError(f'paramwise_cfg.custom_keys: {unmatched} match no parameter; '
+                             f'the parts of this model are {tops}')
         return super().__call__(model)

@@ -9,8 +9,8 @@ import torch
 
 from mmlvs.io.atomic import atomic_path
 
-_HINT = ('The file is refused rather than run as a program. If it is a checkpoint of another project, turn it into ours with '
-         'tools/model_converters; if it came from an interrupted copy, fetch it again.')
+_HINT = ('The file is refused rather than run as a program. If it is a checkpoint of another project, turn it into '
+         'ours with tools/model_converters; if it came from an interrupted copy, fetch it again.')
 
 
 class CheckpointError(RuntimeError):
@@ -29,8 +29,8 @@ def _allowed_types() -> list[Any]:
 
     core = np._core if hasattr(np, '_core') else np.core
     numbers = ('float64', 'float32', 'int64', 'int32', 'uint8', 'uint32', 'bool')
-    return [HistoryBuffer, (statistic, 'builtins.getattr'), np.ndarray, np.dtype, core.multiarray._reconstruct, core.multiarray.scalar,
-            *(type(np.dtype(kind)) for kind in numbers)]
+    return [HistoryBuffer, (statistic, 'builtins.getattr'), np.ndarray, np.dtype, core.multiarray._reconstruct,
+            core.multiarray.scalar, *(type(np.dtype(kind)) for kind in numbers)]
 
 
 def load_checkpoint_file(path: str | os.PathLike, map_location: Any = 'cpu') -> dict[str, Any]:

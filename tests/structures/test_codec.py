@@ -45,7 +45,8 @@ def test_a_mask_comes_back_where_it_was(way):
     expected[:, 48:96, 64:160] = True
     both, either = (back & expected).sum(), (back | expected).sum()
     assert back.dtype == torch.bool and both / either > 0.95
-    assert torch.equal(back, codec.restore_masks(logits, img_shape=size, ori_shape=back.shape[-2:], return_prob=True) > 0.5)
+    prob = codec.restore_masks(logits, img_shape=size, ori_shape=back.shape[-2:], return_prob=True)
+    assert torch.equal(back, prob > 0.5)
     assert codec.restore_masks(logits[:0], img_shape=size, ori_shape=(5, 7)).shape == (0, 5, 7)
 
 

@@ -8,8 +8,8 @@ from mmlvs.structures import VideoSegDataSample
 
 def sample(**extra) -> VideoSegDataSample:
     return VideoSegDataSample(metainfo=dict(
-        video_id='v', frame_ids=['0', '1', '2'], texts=['a', 'b', 'c'], expression_ids=['0', '1', '2'], ori_shape=(4, 6),
-        img_shape=(2, 3), **extra))
+        video_id='v', frame_ids=['0', '1', '2'], texts=['a', 'b', 'c'], expression_ids=['0', '1', '2'],
+        ori_shape=(4, 6), img_shape=(2, 3), **extra))
 
 
 def test_target_is_the_union_of_an_expression_s_objects():
@@ -34,7 +34,8 @@ def test_key_frames_are_the_scored_ones():
 
 
 @pytest.mark.parametrize(('shape', 'dtype', 'space'), [
-    ((3, 3, 4, 5), torch.bool, 'original'), ((3, 2, 4, 6), torch.bool, 'original'), ((3, 3, 4, 6), torch.float, 'original'),
+    ((3, 3, 4, 5), torch.bool, 'original'), ((3, 2, 4, 6), torch.bool, 'original'),
+    ((3, 3, 4, 6), torch.float, 'original'),
     ((3, 3, 4, 6), torch.bool, 'network'), ((3, 3, 4, 6), torch.bool, 'elsewhere')])
 def test_a_prediction_that_does_not_fit_is_refused(shape, dtype, space):
     with pytest.raises(ValueError, match='expected'):

@@ -25,7 +25,7 @@ def test_a_good_config_passes():
     (dict(train_dataloader=dict(batchsize=1)), "did you mean 'batch_size'"),
     (dict(train_cfg=dict(type='EpochBasedTrainLoop', max_epoch=1)), "did you mean 'max_epochs'"),
     (dict(custom_hooks=[dict(type='EMAHook', momentun=0.1)]), 'momentun'),
-    (dict(num_frames=5), "num_frames: .*declare it in _vars_"),
+    (dict(num_frames=5), 'num_frames: .*declare it in _vars_'),
 ])
 def test_a_misspelt_key_fails(change, message):
     with pytest.raises(ConfigKeyError, match=message):

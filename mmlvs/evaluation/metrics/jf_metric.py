@@ -54,8 +54,7 @@ class JFMetric(VideoMetric):
         group_by: keys of ``expressions_info`` to report separately, e.g. ``('clue_type',)``. A value may be a list: the
             expression counts in each group. An expression without the key is in group ``none``.
         baselines: some of ``'largest'``, ``'random'``, ``'all'``: what the true objects would score without reading the
-            expression (:mod:`mmlvs.evaluation.functional.baselines`).
-        baseline_seed: seed of the random object.
+            expression (a random object: its expectation) (:mod:`mmlvs.evaluation.functional.baselines`).
         output_dir: folder of the tables; None for none.
         prefix: put before the names of the results.
         collect_device: as in mmengine.
@@ -67,8 +66,8 @@ class JFMetric(VideoMetric):
     """
 
     def __init__(self, *, tolerance: float = 0.008, frames: str = 'all', void: bool = True,
-                 group_by: Sequence[str] = (), baselines: Sequence[str] = (), baseline_seed: int = 0,
-                 output_dir: str | None = None, prefix: str | None = None, collect_device: str = 'cpu') -> None:
+                 group_by: Sequence[str] = (), baselines: Sequence[str] = (), output_dir: str | None = None,
+                 prefix: str | None = None, collect_device: str = 'cpu') -> None:
         super().__init__(prefix=prefix, collect_device=collect_device)
         if frames not in FRAMES:
             raise ValueError(f'frames {frames!r}: expected one of {FRAMES}')
@@ -79,8 +78,7 @@ class JFMetric(VideoMetric):
         if unknown:
             raise ValueError(f'baselines {sorted(unknown)}: expected some of {sorted(BASELINES)}')
         self.tolerance, self.frames, self.void = tolerance, frames, void
-        self.group_by, self.baselines, self.baseline_seed = tuple(group_by), tuple(baselines), baseline_seed
-        self.output_dir = output_dir
+        self.group_by, self.baselines, self.output_dir = tuple(group_by), tuple(baselines), output_dir
 
     def score(self, sample: VideoSegDataSample) -> Iterable[tuple[Key, JFRecord]]:
         """Records of one predicted clip, one for each expression and predicted frame.
@@ -103,16 +101,19 @@ class JFMetric(VideoMetric):
         annotated = sample.gt_annotated.cpu().numpy()
         ignore = sample.gt_ignore.cpu().numpy() if self.void and 'gt_ignore' in sample else None
         rows = {t: k for k, t in enumerate(sample.pred_frames)}
+        baselines = {name: BASELINES[name](sample.gt_masks.cpu().numpy()) for name in self.baselines}
         for n, expression in enumerate(map(str, meta['expression_ids'])):
-            masks = {MODEL: sample.pred_masks[n].cpu().numpy(), **self._baselines(sample, (video, expression))}
+            prediction = sample.pred_masks[n].cpu().numpy()
             truth = sample.target(n).cpu().numpy()
             for t in sample.scored_frames:
                 scores: Scores = {}
                 if annotated[t]:
                     void = None if ignore is None else ignore[t]
-                    for name, mask in masks.items():
-                        shown = mask[rows[t]] if name == MODEL else mask[t]
-                        scores[name] = self._frame(shown, truth[t], void, f'video {video!r}, expression {expression!r}')
+                    name = f'video {video!r}, expression {expression!r}'
+                    scores[MODEL] = self._frame(prediction[rows[t]], truth[t], void, name)
+                    for baseline, answers in baselines.items():
+                        each = [self._frame(answer[t], truth[t], void, name) for answer in answers]
+                        scores[baseline] = tuple(np.mean(each, axis=0).tolist())
                 record = JFRecord(order=(int(meta['clip']['index']), t), scores=scores, expected=expected,
                                   text=str(meta['texts'][n]), groups=self._groups(meta, n))
                 yield (video, expression, str(meta['frame_ids'][t])), record
@@ -122,13 +123,6 @@ class JFMetric(VideoMetric):
             raise ValueError(f'{name}: prediction has size {mask.shape}, the truth {truth.shape} (H, W); '
                              'masks must be predicted at the size of the truth')
         return frame_scores(mask, truth, void=void, tolerance=self.tolerance)
-
-    def _baselines(self, sample: VideoSegDataSample, key: tuple[str, str]) -> dict[str, np.ndarray]:
-        if not self.baselines:
-            return {}
-        objects = sample.gt_masks.cpu().numpy()  # (O, T, H, W)
-        ids = list(map(str, sample.metainfo['object_ids']))
-        return {name: BASELINES[name](objects, ids, key, self.baseline_seed) for name in self.baselines}
 
     def _groups(self, meta: dict[str, Any], n: int) -> dict[str, tuple[str, ...]]:
         info = meta['expressions_info'][n] if meta.get('expressions_info') else {}
