@@ -80,6 +80,7 @@ class ReferFormer(VideoSegmentor):
             Ref-YouTube-VOS), ``'clip'`` (anew in every clip, Ref-DAVIS), ``'first'`` (in the first clip of a video;
             later clips keep it).
         mask_threshold: of the mask probability.
+        probabilities: attach mask probabilities (``pred_prob``) at original size (merging of Ref-DAVIS).
         candidates: attach all queries of every predicted frame to the samples (mAP of A2D and JHMDB).
         max_expressions: rows that pass the transformer at once; None = all.
         data_preprocessor, init_cfg: as for :class:`VideoSegmentor`.
@@ -92,16 +93,16 @@ class ReferFormer(VideoSegmentor):
                  pixel_decoder: dict | nn.Module, mask_head: dict | nn.Module,
                  criterion: dict | nn.Module | None = None, num_queries: int = 5, num_classes: int = 1,
                  fusion_heads: int = 8, projection_groups: int = 32, text_dropout: float = 0.1,
-                 query_choice: str = 'video', mask_threshold: float = 0.5, candidates: bool = False,
-                 max_expressions: int | None = None, data_preprocessor: dict | nn.Module | None = None,
-                 init_cfg: dict | None = None) -> None:
+                 query_choice: str = 'video', mask_threshold: float = 0.5, probabilities: bool = False,
+                 candidates: bool = False, max_expressions: int | None = None,
+                 data_preprocessor: dict | nn.Module | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if query_choice not in QUERY_CHOICES:
             raise ValueError(f'ReferFormer: query_choice {query_choice!r}, expected one of {QUERY_CHOICES}')
         if min(num_queries, num_classes, 1 if max_expressions is None else max_expressions) < 1:
             raise ValueError('ReferFormer: num_queries, num_classes and max_expressions must be at least 1')
-        self.query_choice, self.mask_threshold, self.candidates = query_choice, mask_threshold, candidates
-        self.max_expressions = max_expressions
+        self.query_choice, self.mask_threshold, self.max_expressions = query_choice, mask_threshold, max_expressions
+        self.probabilities, self.candidates = probabilities, candidates
 
         self.backbone = build(backbone, MODELS)
         self.text_encoder = build(text_encoder, MODELS)
@@ -315,7 +316,7 @@ class ReferFormer(VideoSegmentor):
                    threshold=self.mask_threshold)
         known = self._known_queries(sample)
         per_row = [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
-        tracks = [predict_track(**row, **way, query=known.get(name))
+        tracks = [predict_track(**row, **way, query=known.get(name), return_prob=self.probabilities)
                   for name, row in zip(meta['expression_ids'], per_row, strict=True)]
         count = (0, len(sample.scored_frames))
         empty = rows['boxes'].new_zeros
@@ -323,6 +324,9 @@ class ReferFormer(VideoSegmentor):
             torch.stack([t.masks for t in tracks]) if tracks else empty((*count, *way['ori_shape']), dtype=torch.bool),
             scores=torch.stack([t.scores for t in tracks]) if tracks else empty(count),
             boxes=torch.stack([t.boxes for t in tracks]) if tracks else empty((*count, 4)))
+        if self.probabilities:
+            sample.pred_prob = (torch.stack([t.prob for t in tracks]) if tracks
+                                else empty((*count, *way['ori_shape'])))
         if self.query_choice == 'first':
             sample.state = {name: t.query for name, t in zip(meta['expression_ids'], tracks, strict=True)}
         if self.candidates:

@@ -191,13 +191,14 @@ def test_without_criterion():
 
 @torch.no_grad()
 def test_predict_fills_samples():
-    model = build(candidates=True).eval()
+    model = build(candidates=True, probabilities=True).eval()
     data = batch(model, [sample((0, 2)), sample((), size=(50, 70)), sample((1, ), frames=2)], False)
     first, empty, short = model(**data, mode='predict')
     assert first.pred_masks.shape == (2, 3, 100, 150) and first.pred_masks.dtype == torch.bool
     assert first.pred_scores.shape == (2, 3) and first.pred_boxes.shape == (2, 3, 4)
     assert empty.pred_masks.shape == (0, 3, 100, 150) and empty.pred_boxes.shape == (0, 3, 4) and empty.candidates == []
     assert short.pred_masks.shape == (1, 2, 100, 150)
+    assert torch.equal(first.pred_prob > 0.5, first.pred_masks) and empty.pred_prob.shape == empty.pred_masks.shape
     assert len(first.candidates) == 2 and len(first.candidates[0]) == 3
     kept = first.candidates[1][2]
     assert kept['scores'].shape == (5, ) and kept['boxes'].shape == (5, 4) and kept['masks'][0]['size'] == [100, 150]
