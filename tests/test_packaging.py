@@ -1,5 +1,6 @@
 """The installed package carries what the checkout has."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,3 +37,24 @@ def test_wheel_carries_configs_and_tools(tmp_path):
     assert not {f'mmlvs/.mim/{path.relative_to(ROOT).as_posix()}' for path in shipped} - names
     assert not {path.relative_to(ROOT).as_posix() for path in modules} - names
     assert not [name for name in names if name.startswith('tests')]
+
+
+def test_model_index_names_what_exists():
+    for metafile in yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']:
+        content = yaml.safe_load((ROOT / metafile).read_text())
+        collections = {collection['Name'] for collection in content['Collections']}
+        assert content['Models']
+        for model in content['Models']:
+            assert (ROOT / model['Config']).is_file(), model['Config']
+            assert model['In Collection'] in collections
+        for collection in content['Collections']:
+            assert (ROOT / collection['README']).is_file()
+
+
+def test_links_of_the_pages_lead_somewhere():
+    pages = [*ROOT.glob('*.md'), *ROOT.glob('docs/en/*.md'), *ROOT.glob('configs/*/README.md')]
+    assert len(pages) >= 5
+    for page in pages:
+        for link in re.findall(r'\]\(([^)#]+)\)', page.read_text()):
+            if '://' not in link:
+                assert (page.parent / link).exists(), f'{page.name}: {link}'

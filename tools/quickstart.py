@@ -77,8 +77,8 @@ def make_data(work: Path, *, short: bool, seed: int) -> Path:
     videos = dict(train=24, valid=4, test=4) if short else dict(train=400, valid=4, test=40)
     data = work / f'moving-shapes-easy-{"-".join(str(number) for number in videos.values())}-seed{seed}'
     run('making moving shapes', work / 'make_data.log', [
-        'tools/dataset_converters/make_moving_shapes.py', '--out', data, '--level', 'easy', '--seed', seed, '--videos',
-        *(f'{split}={number}' for split, number in videos.items())])
+        'tools/dataset_converters/make_moving_shapes.py', '--out', data, '--level', 'easy', '--seed', seed,
+        '--workers', 2, '--videos', *(f'{split}={number}' for split, number in videos.items())])
     return data
 
 

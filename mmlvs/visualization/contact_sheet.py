@@ -106,7 +106,7 @@ def _row_panel(row: SheetRow, *, columns: int, cell_height: int, text_size: int)
         for column, step in enumerate(shown):
             frame = np.asarray(Image.fromarray(row.frames[step]).resize(cell, Image.Resampling.LANCZOS))
             mask = np.asarray(Image.fromarray(masks[step]).resize(cell, Image.Resampling.NEAREST))
-            picture = Image.fromarray(spotlight(frame, mask, color=color))
+            picture = Image.fromarray(spotlight(frame, mask, color=color, contour=max(1, cell_height // 128)))
             panel.paste(picture, (text_width + column * (cell[0] + gap), top))
     return panel
 
