@@ -53,7 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'\nerror: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('\ninterrupted. Run the same command again: training goes on from its last checkpoint, if it has one.', file=sys.stderr)
+        print('\ninterrupted. Run the same command again: training goes on from its last checkpoint, if it has one.',
+              file=sys.stderr)
         return 130
     report(scores, times, pictures, short=args.short)
     return 0
