@@ -5,6 +5,5 @@ model = dict(
     backbone=dict(
         _delete_=True, type='VideoSwinBackbone', embed_dim=32, depths=(2, 2, 2, 2), num_heads=(1, 2, 4, 8),
         window_size=(8, 7, 7), drop_path_rate=0.0),
-    text_encoder=dict(config=dict(num_hidden_layers=2, hidden_size=96)),
-    transformer=dict(encoder_layers=2, decoder_layers=3),
-    num_queries=5)
+    transformer=dict(encoder_layers=2, decoder_layers=2),
+    criterion=dict(weight_ce=20.0))
