@@ -4,13 +4,14 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 max_iters = 4000
-num_frames = 3
+num_frames = 4
+short_side = 96
 data_root = 'data/moving-shapes-full'
 train_pipeline = [
     dict(type='SampleLocalGlobalFrames', num_frames=num_frames),
     dict(type='LoadFrames'),
     dict(type='LoadMasks'),
-    dict(type='RandomResizeClip', short_sides=[80, 96, 112, 128]),
+    dict(type='ResizeClip', short_side=short_side),
     dict(type='RandomFlipClip', prob=0.5),
     dict(
         type='PhotometricDistortClip', brightness=12, contrast=(0.9, 1.1), saturation=(0.9, 1.1), hue=0,
@@ -19,7 +20,14 @@ train_pipeline = [
     dict(type='CleanText'),
     dict(type='PackClip'),
 ]
-_vars_ = ['max_iters']
+test_pipeline = [
+    dict(type='LoadFrames'),
+    dict(type='LoadMasks'),
+    dict(type='ResizeClip', short_side=short_side, resize_gt=False),
+    dict(type='CleanText'),
+    dict(type='PackClip'),
+]
+_vars_ = ['max_iters', 'short_side']
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=1000)
 val_cfg = dict(type='ValLoop')
@@ -28,8 +36,8 @@ test_cfg = dict(type='TestLoop')
 train_dataloader = dict(
     batch_size=2, num_workers=1, sampler=dict(infinite=True),
     dataset=dict(data_root=data_root, unit='video', clip_length=num_frames, pipeline=train_pipeline))
-val_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root, limit=20))
-test_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root, split='valid'))
+val_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root, limit=20, pipeline=test_pipeline))
+test_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root, split='valid', pipeline=test_pipeline))
 
 optim_wrapper = dict(
     constructor='StrictOptimWrapperConstructor',

@@ -5,5 +5,4 @@ model = dict(
     backbone=dict(
         _delete_=True, type='VideoSwinBackbone', embed_dim=32, depths=(2, 2, 2, 2), num_heads=(1, 2, 4, 8),
         window_size=(8, 7, 7), drop_path_rate=0.0),
-    transformer=dict(encoder_layers=2, decoder_layers=2),
-    criterion=dict(weight_ce=20.0))
+    transformer=dict(encoder_layers=2, decoder_layers=2))

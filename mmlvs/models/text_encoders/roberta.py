@@ -86,7 +86,8 @@ def _weights_file(path: str) -> Path:
 class RobertaTextEncoder(BaseModule):
     """Tokenizer and RoBERTa (Liu et al., 2019) in one: expressions in, word and sentence features out.
 
-    Words are the last hidden states of all tokens, ``<s>`` and ``</s>`` included; the sentence is the pooler's output.
+    Words are the last hidden states of all tokens, ``<s>`` and ``</s>`` included; the sentence is the pooler's output,
+    or the mean of the words.
 
     Args:
         tokenizer: settings of a tokenizer, or a built one.
@@ -94,6 +95,8 @@ class RobertaTextEncoder(BaseModule):
             roberta-base.
         pretrained: folder with ``model.safetensors`` or ``pytorch_model.bin``, or such a file; read by
             ``init_weights``. None: random start.
+        sentence: ``'pooler'``: the pooler on ``<s>``, as in ReferFormer; ``'mean'``: the mean of the tokens, for
+            encoders that start untrained, whose ``<s>`` hardly depends on the other words (no pooler is built).
         frozen: no gradient for the encoder.
         train_mode_when_frozen: whether dropout stays active in a frozen encoder during training, as in ReferFormer.
         cache_size: expressions whose features are kept. Only used while nothing can change them: frozen, in eval
@@ -106,6 +109,7 @@ class RobertaTextEncoder(BaseModule):
         tokenizer: dict | nn.Module,
         config: dict | str | None = None,
         pretrained: str | None = None,
+        sentence: str = 'pooler',
         frozen: bool = False,
         train_mode_when_frozen: bool = True,
         cache_size: int = 256,
@@ -119,7 +123,9 @@ class RobertaTextEncoder(BaseModule):
         if largest > numbers['vocab_size']:
             raise ValueError(f'the tokenizer may give {largest} ids, but the encoder has {numbers["vocab_size"]} word '
                              'embeddings; set max_size of the tokenizer to at most vocab_size of the encoder')
-        self.model = RobertaModel(RobertaConfig(**numbers))
+        if sentence not in ('pooler', 'mean'):
+            raise ValueError(f"sentence {sentence!r}: expected 'pooler' or 'mean'")
+        self.model = RobertaModel(RobertaConfig(**numbers), add_pooling_layer=sentence == 'pooler')
         self.out_channels: int = numbers['hidden_size']
         self.pretrained = pretrained
         self.frozen = frozen
@@ -188,7 +194,11 @@ class RobertaTextEncoder(BaseModule):
         """Words (E, L, C) and sentences (E, C)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             out = self.model(input_ids=ids, attention_mask=mask.long(), token_type_ids=torch.zeros_like(ids))
-        return out.last_hidden_state, out.pooler_output
+        words = out.last_hidden_state
+        if self.model.pooler is not None:
+            return words, out.pooler_output
+        real = mask.to(words)[..., None]  # E L -> E L 1
+        return words, (words * real).sum(dim=1) / real.sum(dim=1)
 
     def _encode_cached(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`_encode`, running only the rows that are not known yet."""

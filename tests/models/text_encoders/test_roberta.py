@@ -38,6 +38,26 @@ def test_features_of_expressions():
     assert isinstance(part, TextFeatures) and part.words.shape[0] == 2 and len(part.offsets) == 2
 
 
+def test_sentence_as_the_mean_of_its_tokens():
+    encoder = make(sentence='mean').eval()
+    with torch.no_grad():
+        features = encoder(TEXTS)
+    torch.testing.assert_close(features.sentence[1], features.words[1, :4].mean(dim=0))
+    assert not any('pooler' in name for name, _ in encoder.named_parameters())
+    with pytest.raises(ValueError, match='pooler'):
+        make(sentence='first')
+
+
+def test_untrained_sentences_differ_with_the_mean_and_hardly_with_the_pooler():
+    """Why the small configs take the mean: <s> of an untrained encoder hardly sees the other words."""
+    def spread(kind):
+        with torch.no_grad():
+            sentence = make(sentence=kind).eval()(TEXTS).sentence
+        return float((sentence - sentence.mean(dim=0)).norm() / sentence.norm())
+
+    assert spread('mean') > 0.2 and spread('pooler') < 0.1
+
+
 def test_padding_does_not_change_the_tokens():
     encoder = make().double().eval()
     with torch.no_grad():
