@@ -15,9 +15,12 @@ COLORS = ('red', 'green', 'blue', 'yellow', 'purple', 'white')
 SIZES = ('small', 'large')
 MOTIONS = ('straight', 'turn', 'stop', 'bounce', 'enter', 'leave', 'still')
 
-LEVELS = {'easy': dict(objects=(2, 3), frames=12), 'full': dict(objects=(3, 6), frames=24)}
+# diameters: of the shorter side of the frame
+LEVELS = {
+    'easy': dict(objects=(2, 3), frames=12, diameters=dict(small=28 / 128, large=46 / 128)),
+    'full': dict(objects=(3, 6), frames=24, diameters=dict(small=24 / 128, large=40 / 128)),
+}
 FORMS = ('rvos', 'zero-shot')
-DIAMETERS = {'small': 24 / 128, 'large': 40 / 128}  # of the shorter side of the frame
 MIN_VISIBLE = 30 / 128**2  # of the frame's area: an object with fewer visible pixels counts as not visible
 HEADINGS = (0.0, 0.5 * np.pi, np.pi, 1.5 * np.pi)  # right, down, left, up
 _TRIES = 50
@@ -263,7 +266,7 @@ def _sample_object(
 ) -> ShapeObject:
     """Draws an object that touches the `others` only for a short time (of some paths the one that does so least)."""
     shape, color, size = attributes
-    radius = float(0.5 * DIAMETERS[size] * settings.side * rng.uniform(0.94, 1.06))
+    radius = float(0.5 * LEVELS[settings.level]['diameters'][size] * settings.side * rng.uniform(0.94, 1.06))
     angle = float(rng.uniform(-0.2, 0.2))
     texture = _sample_texture(rng)
     best, least = None, np.inf

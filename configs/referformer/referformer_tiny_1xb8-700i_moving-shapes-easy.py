@@ -19,6 +19,12 @@ train_pipeline = [
 ]
 _vars_ = ['max_iters']
 
+# Looks have nothing to do with places: masks come from what the sentence says, not from where a query looks.
+model = dict(
+    transformer=dict(decoder_layers=1),
+    mask_head=dict(relative_coordinates=False, hidden_channels=16),
+    criterion=dict(weight_bbox=1.0, weight_giou=0.5))
+
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=100000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
@@ -30,7 +36,7 @@ val_dataloader = dict(num_workers=0)
 test_dataloader = dict(num_workers=0)
 
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=1e-4), clip_grad=dict(max_norm=1.0, norm_type=2))
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-4), clip_grad=dict(max_norm=1.0, norm_type=2))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=20),
     dict(type='CosineAnnealingLR', eta_min=1e-5, by_epoch=False, begin=20, end=max_iters),
@@ -39,5 +45,5 @@ param_scheduler = [
 val_evaluator = dict(type='JFMetric', prefix='valid')
 test_evaluator = dict(type='JFMetric', prefix='test', group_by=['clue_type'], baselines=['largest', 'random', 'all'])
 default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=200), visualization=dict(num_videos=0))
+    logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=100), visualization=dict(num_videos=0))
 log_processor = dict(by_epoch=False, window_size=20)
