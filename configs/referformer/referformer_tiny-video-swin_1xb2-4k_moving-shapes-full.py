@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/referformer_tiny-video-swin.py', '../_base_/datasets/moving_shapes.py',
     '../_base_/default_runtime.py'
 ]
-max_iters = 4000
+max_iters = 3600
 num_frames = 4
 short_side = 96
 data_root = 'data/moving-shapes-full'
@@ -29,6 +29,8 @@ test_pipeline = [
 ]
 _vars_ = ['max_iters', 'short_side']
 
+model = dict(criterion=dict(weight_bbox=2.0, weight_giou=1.0))
+
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=1000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
@@ -41,7 +43,7 @@ test_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root, split='v
 
 optim_wrapper = dict(
     constructor='StrictOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=7e-4, weight_decay=1e-3),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-3),
     clip_grad=dict(max_norm=1.0, norm_type=2))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=100),

@@ -22,7 +22,7 @@ _vars_ = ['max_iters']
 # Looks have nothing to do with places: masks come from what the sentence says, not from where a query looks.
 model = dict(
     transformer=dict(decoder_layers=1),
-    mask_head=dict(relative_coordinates=False, hidden_channels=16),
+    mask_head=dict(relative_coordinates=False),
     criterion=dict(weight_bbox=1.0, weight_giou=0.5))
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=100000)

@@ -19,7 +19,7 @@ model = dict(
     pixel_decoder=dict(
         type='CrossModalFPN', mask_channels=32, num_heads=4, feedforward_channels=128, dropout=0.0,
         reductions=(8, 4, 2, 1), num_groups=8),
-    mask_head=dict(type='DynamicMaskHead', hidden_channels=8, num_layers=3),
+    mask_head=dict(type='DynamicMaskHead', hidden_channels=16, num_layers=3, coordinate_scale=1 / 64),
     criterion=dict(type='ReferFormerCriterion', matcher=dict(type='ClipMatcher'), weight_ce=2.0),
     num_queries=1,
     num_classes=1,

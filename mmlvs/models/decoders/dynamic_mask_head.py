@@ -21,6 +21,9 @@ class DynamicMaskHead(nn.Module):
         hidden_channels: channels d between the convolutions.
         num_layers: number of convolutions.
         relative_coordinates: whether two channels, x and y relative to the reference in pixels, follow the features.
+        coordinate_scale: factor of the relative coordinates. The reference takes raw pixels, up to hundreds (1.0,
+            needed by released weights); about 1/64 keeps them level with the features, which trains faster from
+            nothing.
         stride: stride of the mask features in input pixels.
         mask_stride: stride of the resulting masks, a divisor of ``stride``.
 
@@ -29,12 +32,14 @@ class DynamicMaskHead(nn.Module):
     """
 
     def __init__(self, *, query_channels: int = 256, mask_channels: int = 256, hidden_channels: int = 8,
-                 num_layers: int = 3, relative_coordinates: bool = True, stride: int = 4, mask_stride: int = 4) -> None:
+                 num_layers: int = 3, relative_coordinates: bool = True, coordinate_scale: float = 1.0, stride: int = 4,
+                 mask_stride: int = 4) -> None:
         super().__init__()
         if stride % mask_stride or num_layers < 1:
             raise ValueError(f'DynamicMaskHead: expected mask_stride {mask_stride} to divide stride {stride} and '
                              f'num_layers {num_layers} to be at least 1')
         self.relative_coordinates, self.stride, self.upsampling = relative_coordinates, stride, stride // mask_stride
+        self.coordinate_scale = coordinate_scale
         inputs = mask_channels + 2 * relative_coordinates
         widths = [inputs] + [hidden_channels] * (num_layers - 1) + [1]
         self.weight_shapes = list(zip(widths[1:], widths[:-1], strict=True))  # (out, in) of every convolution
@@ -93,8 +98,8 @@ class DynamicMaskHead(nn.Module):
         if self.relative_coordinates:
             # w . (reference - location) = w . reference - w . location: a bias, and channels shared by all queries
             pixels = centres * sizes.flip(1).to(centres)[:, None, None]  # layers E T q 2 x, y in pixels
-            bias = bias + first[..., -2:] @ _by_frame(pixels)[..., None]  # E*T layers*q d 1
-            locations = _locations(h, w, self.stride, features)  # 2 h*w
+            bias = bias + first[..., -2:] @ _by_frame(pixels * self.coordinate_scale)[..., None]  # E*T layers*q d 1
+            locations = _locations(h, w, self.stride, features) * self.coordinate_scale  # 2 h*w
             features = torch.cat([features, -locations.expand(n, -1, -1)], dim=1)  # E*T m+2 h*w
         x = torch.baddbmm(bias.flatten(1, 2), first.flatten(1, 2), features)  # E*T layers*q*d h*w
         x = x.view(n * count, -1, h * w)  # E*T*layers*q d h*w

@@ -16,7 +16,7 @@ def _convolve(params, features, centre, size, head):
         y, col = torch.meshgrid(torch.arange(h), torch.arange(w), indexing='ij')
         rel_x = centre[0] * size[1] - (head.stride * col + head.stride // 2)
         rel_y = centre[1] * size[0] - (head.stride * y + head.stride // 2)
-        x = torch.cat([features, rel_x[None], rel_y[None]])
+        x = torch.cat([features, rel_x[None] * head.coordinate_scale, rel_y[None] * head.coordinate_scale])
     weights = params.split([o * i for o, i in head.weight_shapes] + [o for o, _ in head.weight_shapes])
     count = len(head.weight_shapes)
     for i, (out, width) in enumerate(head.weight_shapes):
@@ -26,11 +26,11 @@ def _convolve(params, features, centre, size, head):
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 1000), layers=st.integers(1, 4), relative=st.booleans())
-def test_equals_one_convolution_after_another(seed, layers, relative):
+@given(seed=st.integers(0, 1000), layers=st.integers(1, 4), relative=st.booleans(), scale=st.sampled_from([1.0, 1 / 64]))
+def test_equals_one_convolution_after_another(seed, layers, relative, scale):
     torch.manual_seed(seed)
     head = DynamicMaskHead(query_channels=8, mask_channels=6, hidden_channels=3, num_layers=layers,
-                           relative_coordinates=relative).double()
+                           relative_coordinates=relative, coordinate_scale=scale).double()
     states = torch.randn(2, 2, 3, 4, 8).double()  # layers E T q C
     features, centres = torch.randn(2, 3, 6, 5, 7).double(), torch.rand(2, 2, 3, 4, 2).double()
     sizes = torch.tensor([[20.0, 27.0], [17.0, 28.0]])
