@@ -75,7 +75,7 @@ def check_place(work: Path) -> None:
 
 def make_data(work: Path, *, short: bool, seed: int) -> Path:
     """Make the easy level of moving shapes; a complete folder is kept."""
-    videos = dict(train=24, valid=4, test=4) if short else dict(train=400, valid=4, test=40)
+    videos = dict(train=24, valid=4, test=4) if short else dict(train=700, valid=4, test=40)
     data = work / f'moving-shapes-easy-{"-".join(str(number) for number in videos.values())}-seed{seed}'
     run('making moving shapes', work / 'make_data.log', [
         'tools/dataset_converters/make_moving_shapes.py', '--out', data, '--level', 'easy', '--seed', seed,

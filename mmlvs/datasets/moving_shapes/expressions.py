@@ -192,13 +192,15 @@ def phrase(rng: np.random.Generator, clues: tuple[Clue, ...], referent: int) -> 
 
 
 def choose_expressions(
-    rng: np.random.Generator, truth: Truth, *, types: tuple[str, ...], most: int
+    rng: np.random.Generator, truth: Truth, *, types: tuple[str, ...], most: int, easy: bool = False
 ) -> list[Expression] | None:
     """Draws sentences about different objects of a video, each object equally likely.
 
     Args:
         types: the clue types that are asked for, one for each sentence in turn, beginning at a random place.
         most: sentences at most.
+        easy: prefer colour to size and size to shape, where there is a choice: that is how people describe things
+            and the order in which networks learn to see them.
 
     Returns:
         Sentences in the order drawn, or None if one of the drawn objects has no minimal sentence of the wanted type.
@@ -211,10 +213,15 @@ def choose_expressions(
         options = available[referent][types[wanted[k % len(types)]]]
         if not options:
             return None
-        weight = np.array([_richness(clues) for clues in options])
+        weight = np.array([_ease(clues) if easy else _richness(clues) for clues in options])
         clues = options[int(rng.choice(len(options), p=weight / weight.sum()))]
         chosen.append(phrase(rng, clues, referent))
     return chosen
+
+
+def _ease(clues: tuple[Clue, ...]) -> float:
+    """Weight of a set of appearance clues in the draw of the easy level."""
+    return float(np.prod([dict(color=16.0, size=8.0, shape=1.0)[clue.name] for clue in clues]))
 
 
 def _richness(clues: tuple[Clue, ...]) -> float:

@@ -126,7 +126,7 @@ def make_video(settings: MovingShapesSettings, split: str, position: int, name: 
                 min_area=MIN_VISIBLE * settings.height * settings.width,
             )
             types = CLUE_TYPES[:1] if settings.level == 'easy' else CLUE_TYPES
-            expressions = choose_expressions(rng, truth, types=types, most=4)
+            expressions = choose_expressions(rng, truth, types=types, most=4, easy=settings.level == 'easy')
             if expressions is None:
                 continue
         index = masks.index if settings.form == 'rvos' else (masks.index == 1).astype(np.uint8)

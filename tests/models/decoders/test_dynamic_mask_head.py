@@ -26,7 +26,8 @@ def _convolve(params, features, centre, size, head):
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 1000), layers=st.integers(1, 4), relative=st.booleans(), scale=st.sampled_from([1.0, 1 / 64]))
+@given(seed=st.integers(0, 1000), layers=st.integers(1, 4), relative=st.booleans(),
+       scale=st.sampled_from([1.0, 1 / 64]))
 def test_equals_one_convolution_after_another(seed, layers, relative, scale):
     torch.manual_seed(seed)
     head = DynamicMaskHead(query_channels=8, mask_channels=6, hidden_channels=3, num_layers=layers,

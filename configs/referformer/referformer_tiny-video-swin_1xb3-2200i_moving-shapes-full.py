@@ -3,8 +3,8 @@ _base_ = [
     '../_base_/models/referformer_tiny-video-swin.py', '../_base_/datasets/moving_shapes.py',
     '../_base_/default_runtime.py'
 ]
-max_iters = 3600
-num_frames = 4
+max_iters = 2200
+num_frames = 3
 short_side = 96
 data_root = 'data/moving-shapes-full'
 train_pipeline = [
@@ -29,21 +29,21 @@ test_pipeline = [
 ]
 _vars_ = ['max_iters', 'short_side']
 
-model = dict(criterion=dict(weight_bbox=2.0, weight_giou=1.0))
+model = dict(criterion=dict(weight_bbox=1.0, weight_giou=0.5))
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=1000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # All expressions of a video are asked together: the backbone runs once, and sentences differ where pixels do not.
 train_dataloader = dict(
-    batch_size=2, num_workers=1, sampler=dict(infinite=True),
+    batch_size=3, num_workers=1, sampler=dict(infinite=True),
     dataset=dict(data_root=data_root, unit='video', clip_length=num_frames, pipeline=train_pipeline))
 val_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root, limit=20, pipeline=test_pipeline))
 test_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root, split='valid', pipeline=test_pipeline))
 
 optim_wrapper = dict(
     constructor='StrictOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-3),
+    optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=1e-3),
     clip_grad=dict(max_norm=1.0, norm_type=2))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=100),
