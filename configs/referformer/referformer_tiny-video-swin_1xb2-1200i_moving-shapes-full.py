@@ -1,9 +1,9 @@
-# The longer run: appearance, position, motion and relation, in up to two hours on two cores.
+# The longer run: appearance, position, motion and relation.
 _base_ = [
     '../_base_/models/referformer_tiny-video-swin.py', '../_base_/datasets/moving_shapes.py',
     '../_base_/default_runtime.py'
 ]
-max_iters = 2200
+max_iters = 1200
 num_frames = 3
 short_side = 96
 data_root = 'data/moving-shapes-full'
@@ -31,12 +31,12 @@ _vars_ = ['max_iters', 'short_side']
 
 model = dict(criterion=dict(weight_bbox=1.0, weight_giou=0.5))
 
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=1000)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=600)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # All expressions of a video are asked together: the backbone runs once, and sentences differ where pixels do not.
 train_dataloader = dict(
-    batch_size=3, num_workers=1, sampler=dict(infinite=True),
+    batch_size=2, num_workers=1, sampler=dict(infinite=True),
     dataset=dict(data_root=data_root, unit='video', clip_length=num_frames, pipeline=train_pipeline))
 val_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root, limit=20, pipeline=test_pipeline))
 test_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root, split='valid', pipeline=test_pipeline))
