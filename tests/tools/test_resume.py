@@ -21,8 +21,9 @@ def start(data: Path, work: Path, *more: str) -> subprocess.Popen:
     options = [f'{part}_dataloader.dataset.data_root={data}' for part in ('train', 'val', 'test')]
     options += ['train_cfg.max_iters=6', 'train_dataloader.batch_size=2', 'default_hooks.checkpoint.interval=2',
                 'default_hooks.checkpoint.max_keep_ckpts=3', 'model.text_dropout=0.1', 'model.transformer.dropout=0.1']
+    command = [str(ROOT / 'tools/train.py'), str(CONFIG), '--work-dir', str(work), *more, '--cfg-options', *options]
     return subprocess.Popen(
-        [sys.executable, str(ROOT / 'tools/train.py'), str(CONFIG), '--work-dir', str(work), *more, '--cfg-options', *options],
+        [sys.executable, *command],
         env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True)
 
