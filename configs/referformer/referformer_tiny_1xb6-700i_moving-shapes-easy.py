@@ -30,7 +30,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # All expressions of a video are asked together: the backbone runs once, and sentences differ where pixels do not.
 train_dataloader = dict(
-    batch_size=8, num_workers=1, sampler=dict(infinite=True),
+    batch_size=6, num_workers=1, sampler=dict(infinite=True),
     dataset=dict(unit='video', clip_length=num_frames, pipeline=train_pipeline))
 val_dataloader = dict(num_workers=0)
 test_dataloader = dict(num_workers=0)
