@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = 'configs/referformer/referformer_tiny_1xb6-700i_moving-shapes-easy.py'
+CONFIG = 'configs/referformer/referformer_tiny_1xb8-640i_moving-shapes-easy.py'
 NAMES = {'': 'ReferFormer', 'largest': 'largest object', 'random': 'random object', 'all': 'all objects'}
 SHOWN_VIDEOS = 4
 LOG_LINE = re.compile(r'(Iter|Epoch)\(train\)\s+(?:\[\d+\])?\[\s*(\d+)/(\d+)\].*?eta: (\S+).*?\sloss: ([\d.naif]+)')

@@ -14,7 +14,7 @@ from mmlvs.datasets.moving_shapes import MovingShapesSettings, generate
 from mmlvs.io.checkpoint import load_checkpoint_file
 
 ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / 'configs/referformer/referformer_tiny_1xb6-700i_moving-shapes-easy.py'
+CONFIG = ROOT / 'configs/referformer/referformer_tiny_1xb8-640i_moving-shapes-easy.py'
 
 
 def start(data: Path, work: Path, *more: str) -> subprocess.Popen:

@@ -1,7 +1,7 @@
 # The quickstart: learns to find coloured shapes by their look in a few minutes on a CPU.
 _base_ = ['../_base_/models/referformer_tiny.py', '../_base_/datasets/moving_shapes.py', '../_base_/default_runtime.py']
 
-max_iters = 700
+max_iters = 640
 num_frames = 1
 # Looks do not change with time, so single frames teach most per second (as in ReferFormer's pre-training on images);
 # testing takes whole videos.
@@ -30,7 +30,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # All expressions of a video are asked together: the backbone runs once, and sentences differ where pixels do not.
 train_dataloader = dict(
-    batch_size=6, num_workers=1, sampler=dict(infinite=True),
+    batch_size=8, num_workers=1, sampler=dict(infinite=True),
     dataset=dict(unit='video', clip_length=num_frames, pipeline=train_pipeline))
 val_dataloader = dict(num_workers=0)
 test_dataloader = dict(num_workers=0)
