@@ -36,7 +36,7 @@ def finish(process: subprocess.Popen) -> None:
 @pytest.mark.slow
 def test_kill_and_resume_equals_the_uninterrupted_run(tmp_path):
     data = tmp_path / 'data'
-    generate(MovingShapesSettings(level='easy', height=64, width=64), data, dict(train=6, valid=1))
+    generate(data, MovingShapesSettings(level='easy', height=64, width=64), dict(train=6, valid=1))
     finish(start(data, tmp_path / 'straight'))
     broken = start(data, tmp_path / 'broken')
     deadline = time.monotonic() + 200
