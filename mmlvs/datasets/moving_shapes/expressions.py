@@ -199,8 +199,8 @@ def choose_expressions(
     Args:
         types: the clue types that are asked for, one for each sentence in turn, beginning at a random place.
         most: sentences at most.
-        easy: prefer colour to size and size to shape, where there is a choice: that is how people describe things
-            and the order in which networks learn to see them.
+        easy: prefer colour to size and size to shape, where there is a choice: a small network learns
+            them in this order, and shape hardly at all in a few minutes.
 
     Returns:
         Sentences in the order drawn, or None if one of the drawn objects has no minimal sentence of the wanted type.
