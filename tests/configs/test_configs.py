@@ -37,7 +37,7 @@ def test_config_builds(path):
             continue
         dataset = loader.dataset
         assert dataset.type.rpartition('.')[2] in DATASETS or DATASETS.get(dataset.type)
-        for transform in dataset.pipeline:
+        for transform in (t for part in dataset.get('datasets', [dataset]) for t in part.pipeline):
             TRANSFORMS.build(transform)
     for part in ('val', 'test'):
         evaluator = cfg.get(f'{part}_evaluator')

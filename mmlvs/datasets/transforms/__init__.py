@@ -5,13 +5,14 @@ from mmlvs.datasets.transforms.formatting import LabelObjects, PackClip
 from mmlvs.datasets.transforms.geometry import MarkVisible, RandomCropClip, RandomFlipClip, RandomResizeClip, ResizeClip
 from mmlvs.datasets.transforms.loading import LoadFrames, LoadMasks
 from mmlvs.datasets.transforms.photometric import PhotometricDistortClip
-from mmlvs.datasets.transforms.sampling import SampleClip, SampleLocalGlobalFrames
+from mmlvs.datasets.transforms.sampling import DrawKeyFrames, SampleClip, SampleLocalGlobalFrames
 from mmlvs.datasets.transforms.text import CleanText
 
 __all__ = [
     'CleanText',
     'ClipTransform',
     'Compose',
+    'DrawKeyFrames',
     'LabelObjects',
     'LoadFrames',
     'LoadMasks',

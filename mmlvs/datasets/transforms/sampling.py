@@ -149,3 +149,28 @@ class SampleClip(ClipTransform):
         """Narrow the listed frames to the clip."""
         length = len(results['frame_ids'])
         return take_frames(results, consecutive_frames(results['start_frame'], length, self.num_frames))
+
+
+@TRANSFORMS.register_module()
+class DrawKeyFrames(ClipTransform):
+    """Draws which frames of a training clip are predicted and scored; the others are seen by the backbone only.
+
+    A clip of ``n`` frames is cut into ``num_key_frames`` stretches of (nearly) equal length and one frame is drawn from
+    each, so that the key frames spread over the clip. What follows the backbone then costs K frames instead of n.
+
+    Args:
+        num_key_frames: K. A clip of fewer frames keeps all of its own.
+    """
+
+    def __init__(self, *, num_key_frames: int) -> None:
+        if num_key_frames < 1:
+            raise ValueError(f'num_key_frames {num_key_frames}: expected at least 1')
+        self.num_key_frames = num_key_frames
+
+    def transform(self, results: Results) -> Results:
+        """Set ``key_frames``: positions in the clip, ascending."""
+        length, rng = len(results['frame_ids']), results['rng']
+        count = min(self.num_key_frames, length)
+        cuts = [length * k // count for k in range(count + 1)]
+        results['key_frames'] = [int(rng.integers(low, high)) for low, high in zip(cuts, cuts[1:], strict=False)]
+        return results

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmlvs.datasets.transforms import SampleClip, SampleLocalGlobalFrames
+from mmlvs.datasets.transforms import DrawKeyFrames, SampleClip, SampleLocalGlobalFrames
 from mmlvs.datasets.transforms.sampling import (
     centred_window,
     consecutive_frames,
@@ -92,3 +92,21 @@ def test_errors():
         SampleClip(num_frames=-1)
     with pytest.raises(ValueError, match="short_video 'skip'"):
         SampleLocalGlobalFrames(num_frames=3, short_video='skip')
+
+
+@settings(max_examples=100, deadline=None)
+@given(length=st.integers(1, 40), count=st.integers(1, 12), seed=st.integers(0, 2**31))
+def test_key_frames_spread_over_the_clip(length, count, seed):
+    results = dict(frame_ids=[str(t) for t in range(length)], rng=np.random.default_rng(seed))
+    frames = DrawKeyFrames(num_key_frames=count)(results)['key_frames']
+    assert len(frames) == min(count, length) and len(set(frames)) == len(frames) and frames == sorted(frames)
+    assert frames[0] < length / len(frames) + 1 and frames[-1] >= length - length / len(frames) - 1
+
+
+def test_every_frame_can_become_a_key_frame():
+    rng = np.random.default_rng(0)
+    seen = {t for _ in range(200) for t in
+            DrawKeyFrames(num_key_frames=3)(dict(frame_ids=list('abcdefgh'), rng=rng))['key_frames']}
+    assert seen == set(range(8))
+    with pytest.raises(ValueError, match='num_key_frames 0'):
+        DrawKeyFrames(num_key_frames=0)

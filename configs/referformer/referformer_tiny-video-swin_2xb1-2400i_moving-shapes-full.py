@@ -1,0 +1,44 @@
+# Second stage of the longer run: whole videos, after `..._moving-shapes-frames.py`. The backbone sees all 24 frames;
+# what follows it costs most and learns from six of them.
+_base_ = './referformer_tiny-video-swin_2xb5-4800i_moving-shapes-frames.py'
+load_from = 'work_dirs/referformer_tiny-video-swin_2xb5-4800i_moving-shapes-frames/iter_4800.pth'
+
+max_iters = 2400
+short_side = 112
+key_frames = 6
+train_pipeline = [
+    dict(type='SampleClip', num_frames=24),
+    dict(type='DrawKeyFrames', num_key_frames=key_frames),
+    dict(type='LoadFrames'),
+    dict(type='LoadMasks'),
+    dict(type='ResizeClip', short_side=short_side),
+    dict(type='RandomFlipClip', prob=0.5),
+    dict(
+        type='PhotometricDistortClip', brightness=12, contrast=(0.9, 1.1), saturation=(0.9, 1.1), hue=0,
+        permute_channels=False, per_frame=False),
+    dict(type='MarkVisible'),
+    dict(type='CleanText'),
+    dict(type='PackClip'),
+]
+_vars_ = ['max_iters', 'short_side', 'easy', 'full', 'key_frames']
+
+# The mask losses of a clip are one term, divided by its frames: with T frames they weigh 1 / T of those of boxes.
+model = dict(
+    query_choice='video', criterion=dict(weight_mask=2.0 * key_frames, weight_dice=5.0 * key_frames))
+
+train_cfg = dict(max_iters=max_iters, val_interval=400)
+train_dataloader = dict(
+    batch_size=1,
+    dataset=dict(
+        _delete_=True, type='RefYouTubeVOSDataset', data_root='data/moving-shapes-full', layout=dict(without={}),
+        unit='video', clip_length=24, pipeline=train_pipeline))
+val_dataloader = dict(batch_size=1, dataset=dict(clip_length=None))
+test_dataloader = dict(batch_size=1, dataset=dict(clip_length=None))
+
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
+    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=False, begin=100, end=max_iters),
+]
+default_hooks = dict(
+    checkpoint=dict(interval=200, save_best='valid/J&F', rule='greater'), visualization=dict(num_videos=3))
