@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmlvs.datasets.transforms.loading import open_image
+from mmlvs.io import read_index_png
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,6 @@ class IndexPNG(MaskSource):
         objects = (index[None] == ids[:, None, None]).astype(np.uint8)  # O H W
         ignore = np.zeros(index.shape, dtype=bool) if self.void is None else index == self.void
         return FrameMasks(objects, ignore, str(file))
-
-
-def read_index_png(file: Path) -> np.ndarray:
-    """Index array (H, W) uint8 of a palette or grey PNG.
-
-    Raises:
-        FileNotFoundError: there is no file.
-        ValueError: the file cannot be decoded or holds colours instead of indices.
-    """
-    with open_image(file, 'annotation') as image:
-        if image.mode not in ('P', 'L'):
-            raise ValueError(f'{file}: expected an index PNG (mode P, or L with the index as grey value), found mode '
-                             f'{image.mode}; write the object ids with a palette, not colours')
-        return np.array(image, dtype=np.uint8)
 
 
 def object_number(object_id: str, void: int | None = 255) -> int:

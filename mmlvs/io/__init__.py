@@ -1,10 +1,12 @@
-"""Videos, masks, atomic files. Checkpoints: ``mmlvs.io.checkpoint``; foreign weights: ``mmlvs.io.conversion``."""
+"""Images, videos, masks, atomic files; in modules of their own: ``checkpoint``, ``conversion`` of foreign weights."""
 
 from mmlvs.io.atomic import atomic_path, write_bytes, write_json, write_text
+from mmlvs.io.images import open_image
 from mmlvs.io.masks import decode_rle, encode_rle, pascal_palette, read_index_png, write_index_png, write_mask_png
 from mmlvs.io.video import iter_frames, list_frame_files, read_frames, write_video
 
 __all__ = [
-    'atomic_path', 'decode_rle', 'encode_rle', 'iter_frames', 'list_frame_files', 'pascal_palette', 'read_frames',
-    'read_index_png', 'write_bytes', 'write_index_png', 'write_json', 'write_mask_png', 'write_text', 'write_video',
+    'atomic_path', 'decode_rle', 'encode_rle', 'iter_frames', 'list_frame_files', 'open_image', 'pascal_palette',
+    'read_frames', 'read_index_png', 'write_bytes', 'write_index_png', 'write_json', 'write_mask_png', 'write_text',
+    'write_video',
 ]

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mmlvs.io.atomic import atomic_path
+from mmlvs.io.images import open_image
 
 
 def pascal_palette(colors: int = 256) -> np.ndarray:
@@ -66,17 +67,11 @@ def read_index_png(path: str | os.PathLike) -> np.ndarray:
         FileNotFoundError: no such file.
         ValueError: the file is damaged, or a colour image whose values are no object ids.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ('P', 'L', '1'):
-                raise ValueError(
-                    f'{path}: expected a palette or grey image whose values are object ids, found mode {image.mode}; '
-                    'save the index map itself (mode P), not a coloured rendering of it')
-            return np.array(image.convert('L') if image.mode == '1' else image, dtype=np.uint8)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'no mask at {path}') from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f'{path}: not a readable image ({error}); copy or extract the file again') from error
+    with open_image(path, 'annotation') as image:
+        if image.mode not in ('P', 'L', '1'):
+            raise ValueError(f'{path}: expected an index PNG (mode P, or L with the index as grey value), found mode '
+                             f'{image.mode}; write the object ids with a palette, not colours')
+        return np.array(image.convert('L') if image.mode == '1' else image, dtype=np.uint8)
 
 
 def encode_rle(mask: np.ndarray) -> dict[str, Any]:

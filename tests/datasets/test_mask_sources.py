@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmlvs.datasets.mask_sources import IndexPNG, a2d_object_mask, jhmdb_frame_mask, read_index_png
+from mmlvs.datasets.mask_sources import IndexPNG, a2d_object_mask, jhmdb_frame_mask
+from mmlvs.io import read_index_png
 
 
 @pytest.fixture

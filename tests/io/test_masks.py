@@ -48,14 +48,14 @@ def test_mask_png(tmp_path):
 
 
 def test_read_index_png_explains(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no mask at'):
+    with pytest.raises(FileNotFoundError, match='none.png: annotation is missing'):
         read_index_png(tmp_path / 'none.png')
     Image.new('RGB', (4, 4)).save(tmp_path / 'rgb.png')
     with pytest.raises(ValueError, match='mode RGB'):
         read_index_png(tmp_path / 'rgb.png')
     whole = write_index_png(tmp_path / 'whole.png', np.random.default_rng(0).integers(0, 9, (64, 64)))
     (tmp_path / 'cut.png').write_bytes(whole.read_bytes()[:-400])
-    with pytest.raises(ValueError, match='cut.png: not a readable image'):
+    with pytest.raises(ValueError, match='cut.png: annotation cannot be decoded'):
         read_index_png(tmp_path / 'cut.png')
 
 

@@ -1,35 +1,11 @@
 """From files to arrays: frames and masks of the listed frames of a clip, each file read once."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import numpy as np
-from PIL import Image
 
 from mmlvs.datasets.transforms.boxes import mask_boxes
 from mmlvs.datasets.transforms.compose import ClipTransform, Results
+from mmlvs.io import open_image
 from mmlvs.registry import TRANSFORMS
-
-
-@contextmanager
-def open_image(file: str | Path, what: str = 'frame') -> Iterator[Image.Image]:
-    """An image file, fully decoded.
-
-    Raises:
-        FileNotFoundError: there is no file.
-        ValueError: the file is truncated or no image.
-    """
-    file = Path(file)
-    if not file.is_file():
-        raise FileNotFoundError(f'{file}: {what} is missing; check data_root and layout, or unpack the data set again')
-    try:
-        image = Image.open(file)
-        image.load()
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f'{file}: {what} cannot be decoded ({error}); fetch or unpack it again') from error
-    with image:
-        yield image
 
 
 @TRANSFORMS.register_module()

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mmlvs.datasets.mask_sources import FrameMasks, IndexPNG
-from mmlvs.datasets.transforms import LoadFrames, LoadMasks, loading
+from mmlvs.datasets.transforms import LoadFrames, LoadMasks
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def test_frames_and_masks(video):
 
 def test_every_file_is_read_once(video, monkeypatch):
     opened = []
-    original = loading.Image.open
-    monkeypatch.setattr(loading.Image, 'open', lambda file, *a: opened.append(file.name) or original(file, *a))
+    original = Image.open
+    monkeypatch.setattr(Image, 'open', lambda file, *a: opened.append(file.name) or original(file, *a))
     got = LoadMasks()(LoadFrames()(_repeat(video)))
     assert sorted(opened) == ['0.jpg', '0.png', '2.jpg', '2.png']
     assert got['gt_masks'][0].sum((1, 2)).tolist() == [3, 1, 1]
@@ -71,7 +71,7 @@ def test_no_masks(video):
 
 def test_missing_frame(video, tmp_path):
     (tmp_path / '1.jpg').unlink()
-    with pytest.raises(FileNotFoundError, match=r'1\.jpg: frame is missing; check data_root'):
+    with pytest.raises(FileNotFoundError, match=r'1\.jpg: frame is missing; check the folder'):
         LoadFrames()(video)
 
 
