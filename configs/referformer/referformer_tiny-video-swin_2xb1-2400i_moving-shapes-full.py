@@ -1,7 +1,7 @@
 # Second stage of the longer run: whole videos, after `..._moving-shapes-frames.py`. The backbone sees all 24 frames;
 # what follows it costs most and learns from six of them.
-_base_ = './referformer_tiny-video-swin_2xb5-4800i_moving-shapes-frames.py'
-load_from = 'work_dirs/referformer_tiny-video-swin_2xb5-4800i_moving-shapes-frames/iter_4800.pth'
+_base_ = './referformer_tiny-video-swin_2xb5-3600i_moving-shapes-frames.py'
+load_from = 'work_dirs/referformer_tiny-video-swin_2xb5-3600i_moving-shapes-frames/iter_3600.pth'
 
 max_iters = 2400
 short_side = 112
