@@ -1,5 +1,10 @@
-_base_ = './referformer_r50_8xb1-6e_ref-youtube-vos.py'
+_base_ = [
+    '../_base_/models/referformer_r101.py', '../_base_/datasets/ref_youtube_vos.py',
+    '../_base_/schedules/referformer_6e.py', '../_base_/default_runtime.py'
+]
 
+# Starts from the pre-training on images; the class heads start anew.
 model = dict(
-    backbone=dict(
-        depths=(3, 4, 23, 3)))
+    init_cfg=dict(
+        type='PretrainedExcept', checkpoint='pretrained/referformer_r101_pretrain.safetensors',
+        skip=[r'class_heads\..*']))

@@ -3,8 +3,8 @@ _base_ = [
     '../_base_/schedules/referformer_6e.py', '../_base_/default_runtime.py'
 ]
 
-# The masks of the valid split are not public: `test` writes the files that the server scores.
-val_dataloader = None
-val_cfg = None
-val_evaluator = None
-test_evaluator = dict(type='RefYouTubeVOSWriter', out_dir='work_dirs/ref-youtube-vos_submission')
+# Starts from the pre-training on images; the class heads start anew.
+model = dict(
+    init_cfg=dict(
+        type='PretrainedExcept', checkpoint='pretrained/referformer_r50_pretrain.safetensors',
+        skip=[r'class_heads\..*']))

@@ -1,10 +1,10 @@
-_base_ = './referformer_r50_8xb1-6e_ref-youtube-vos.py'
+_base_ = [
+    '../_base_/models/referformer_swin-t.py', '../_base_/datasets/ref_youtube_vos.py',
+    '../_base_/schedules/referformer_6e.py', '../_base_/default_runtime.py'
+]
 
+# Starts from the pre-training on images; the class heads start anew.
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='SwinBackbone',
-        embed_dim=96,
-        depths=(2, 2, 6, 2),
-        num_heads=(3, 6, 12, 24),
-        drop_path_rate=0.2))
+    init_cfg=dict(
+        type='PretrainedExcept', checkpoint='pretrained/referformer_swin-t_pretrain.safetensors',
+        skip=[r'class_heads\..*']))

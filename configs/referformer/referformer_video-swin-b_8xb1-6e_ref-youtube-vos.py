@@ -1,11 +1,10 @@
-_base_ = './referformer_r50_8xb1-6e_ref-youtube-vos.py'
+_base_ = [
+    '../_base_/models/referformer_video-swin-b.py', '../_base_/datasets/ref_youtube_vos.py',
+    '../_base_/schedules/referformer_6e.py', '../_base_/default_runtime.py'
+]
 
+# Starts from the pre-training on images; the class heads start anew.
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='VideoSwinBackbone',
-        embed_dim=128,
-        depths=(2, 2, 18, 2),
-        num_heads=(4, 8, 16, 32),
-        drop_path_rate=0.2,
-        with_cp=True))
+    init_cfg=dict(
+        type='PretrainedExcept', checkpoint='pretrained/referformer_video-swin-b_pretrain.safetensors',
+        skip=[r'class_heads\..*']))

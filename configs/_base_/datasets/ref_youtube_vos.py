@@ -1,5 +1,6 @@
 # Ref-YouTube-VOS as ReferFormer trains and tests on it: clips of 5 frames, short side 288..512, long side <= 640;
-# testing takes the whole video in one clip, short side 360, raw sentences.
+# testing takes the whole video in one clip, short side 360, raw sentences. The masks of the valid split are not public:
+# nothing is validated while training, and testing writes the files that the server scores.
 _vars_ref_youtube_vos_ = ['data_root', 'num_frames', 'resize', 'train_pipeline', 'test_pipeline']
 data_root = 'data/ref-youtube-vos'
 num_frames = 5
@@ -46,7 +47,7 @@ train_dataloader = dict(
         unit='expression',
         clip_length=num_frames,
         pipeline=train_pipeline))
-val_dataloader = dict(
+test_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=False,
@@ -59,4 +60,4 @@ val_dataloader = dict(
         unit='video',
         test_mode=True,
         pipeline=test_pipeline))
-test_dataloader = val_dataloader
+test_evaluator = dict(type='RefYouTubeVOSWriter', out_dir='work_dirs/ref-youtube-vos_submission')

@@ -1,5 +1,5 @@
 # ReferFormer with ResNet-50 and RoBERTa-base, as released (Wu et al., CVPR 2022).
-# `roberta-base` is a folder with the tokenizer's files and, for training from pre-trained parts, the encoder's weights.
+# `roberta-base` is a folder with the tokenizer's files and, for training, the encoder's weights.
 _vars_referformer_ = ['roberta']
 roberta = 'pretrained/roberta-base'
 
@@ -7,9 +7,11 @@ model = dict(
     type='ReferFormer',
     data_preprocessor=dict(
         type='ClipDataPreprocessor', codec=dict(pad_divisor=32, mask_stride=4, way_back='direct'), pad_divisor_test=1),
-    backbone=dict(type='ResNetBackbone', depths=(3, 4, 6, 3), frozen_stages=1, frozen_norm=True),
+    backbone=dict(
+        type='ResNetBackbone', depths=(3, 4, 6, 3), frozen_stages=1, frozen_norm=True,
+        init_cfg=dict(type='Pretrained', checkpoint='pretrained/resnet50-0676ba61.pth')),
     text_encoder=dict(
-        type='RobertaTextEncoder', config=None, pretrained=None, frozen=True,
+        type='RobertaTextEncoder', config=None, pretrained=roberta, frozen=True,
         tokenizer=dict(type='PretrainedTokenizer', path=roberta)),
     transformer=dict(
         type='DeformableTransformer', channels=256, num_heads=8, num_levels=4, encoder_points=4, decoder_points=4,

@@ -1,0 +1,4 @@
+_base_ = [
+    '../_base_/models/referformer_video-swin-b.py', '../_base_/datasets/ref_youtube_vos.py',
+    '../_base_/schedules/referformer_10e.py', '../_base_/default_runtime.py'
+]
