@@ -1,5 +1,6 @@
 """Files that exist whole or not at all: write beside the target, sync, rename."""
 
+import glob
 import json
 import os
 import tempfile
@@ -43,6 +44,22 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         _sync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_parts(folder: str | os.PathLike, stem: str | None = None) -> list[Path]:
+    """Remove the temporary files that killed processes left directly in a folder, and return their paths.
+
+    Call it only where nobody is writing these files.
+
+    Args:
+        folder: the folder.
+        stem: only those of files of this name (without suffix); None = all.
+    """
+    pattern = '.*.part*' if stem is None else f'.{glob.escape(stem)}.*.part*'
+    found = sorted(path for path in Path(folder).glob(pattern) if path.is_file())
+    for path in found:
+        path.unlink(missing_ok=True)
+    return found
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> Path:

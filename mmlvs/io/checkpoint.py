@@ -66,3 +66,17 @@ def save_checkpoint_file(checkpoint: dict[str, Any], path: str | os.PathLike) ->
     """Write a checkpoint so that the file of this name is always whole: to a neighbour first, flushed, then renamed."""
     with atomic_path(path) as temporary:
         torch.save(checkpoint, temporary)
+
+
+def report_keys(keys: Any, filename: str, logger: Any) -> None:
+    """Warn of tensors that a model and a file do not share.
+
+    Args:
+        keys: (missing, unexpected), what ``load_state_dict(strict=False)`` returns.
+        filename: the file, for the message.
+        logger: gets the warnings.
+    """
+    for what, names in zip(('missing in', 'unknown in'), keys, strict=True):
+        if names:
+            shown = ', '.join(names[:8]) + (f' … and {len(names) - 8} more' if len(names) > 8 else '')
+            logger.warning(f'{len(names)} tensors {what} {filename}: {shown}')

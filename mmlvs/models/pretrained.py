@@ -2,68 +2,83 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from mmengine.logging import print_log
+from torch import nn
 
-from mmlvs.io.checkpoint import CheckpointError, load_checkpoint_file
+from mmlvs.io.checkpoint import CheckpointError
+from mmlvs.io.conversion import OURS, Conversion, ConversionError, WeightFormat
+from mmlvs.io.weight_files import find_weights_file, read_weights
+from mmlvs.registry import WEIGHT_INITIALIZERS
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class PretrainedExcept:
+    """Start from one of our files, but for the tensors named in ``skip``, which are left as they are.
+
+    Args:
+        checkpoint: file to start from.
+        skip: regular expressions; tensors whose whole name matches one are not taken, though the file may hold them,
+            in whatever shape. Each must match something.
+    """
+
+    def __init__(self, *, checkpoint: str, skip: Sequence[str]) -> None:
+        if isinstance(skip, str):
+            raise TypeError(f'skip must be a list of regular expressions, found the single string {skip!r}')
+        self.settings = dict(checkpoint=checkpoint, skip=list(skip))
+
+    def __call__(self, module: nn.Module) -> None:
+        """Fill ``module``."""
+        load_pretrained(module, self.settings, OURS)
+
+
+_KEYS = {'Pretrained': {'type', 'checkpoint'}, 'PretrainedExcept': {'type', 'checkpoint', 'skip'}}
 
 
 def check_init_cfg(init_cfg: dict | None) -> dict | None:
-    """The settings themselves, if they are None or ``dict(type='Pretrained', checkpoint=path)``.
+    """The settings themselves, if they are None, ``dict(type='Pretrained', checkpoint=path)`` or
+    ``dict(type='PretrainedExcept', checkpoint=path, skip=[...])``, see :class:`PretrainedExcept`.
 
     Raises:
         ValueError: other settings; a random start needs no ``init_cfg``.
     """
     if init_cfg is None:
         return None
-    if set(init_cfg) != {'type', 'checkpoint'} or init_cfg['type'] != 'Pretrained':
-        raise ValueError("init_cfg must be None (random start) or dict(type='Pretrained', checkpoint='path/to/file'), "
-                         f'found {dict(init_cfg)!r}')
+    if set(init_cfg) != _KEYS.get(init_cfg.get('type')) or isinstance(init_cfg.get('skip', []), str):
+        raise ValueError("init_cfg must be None (random start), dict(type='Pretrained', checkpoint='path/to/file') or "
+                         "dict(type='PretrainedExcept', checkpoint='path/to/file', skip=['names.*']), found "
+                         f'{dict(init_cfg)!r}')
     return init_cfg
 
 
-def load_pretrained(
-    module: nn.Module,
-    init_cfg: Mapping[str, Any],
-    adapt: Callable[[Mapping[str, Any]], dict[str, Tensor]],
-    *,
-    may_miss: str = '',
-) -> list[str]:
-    """Fill a module from the file of its ``init_cfg``.
+def load_pretrained(module: nn.Module, init_cfg: Mapping[str, Any], form: WeightFormat) -> Conversion:
+    """Fill a module from the file of its ``init_cfg``, and log what was taken, dropped and kept.
 
     Args:
         module: receives the weights.
-        init_cfg: ``dict(type='Pretrained', checkpoint=path)``.
-        adapt: turns the content of the file into a state dict with our names.
-        may_miss: regular expression of names that the file need not hold; they keep their values.
+        init_cfg: as for :func:`check_init_cfg`; the checkpoint may be a folder of transformers.
+        form: names in the file.
 
     Returns:
-        list[str]: names that kept their values.
+        What was taken, dropped and kept.
 
     Raises:
         FileNotFoundError: the file does not exist.
         CheckpointError: the file is not data, or names or shapes do not fit.
     """
-    path = init_cfg['checkpoint']
+    path, owner = init_cfg['checkpoint'], type(module).__name__
     try:
-        checkpoint = load_checkpoint_file(path)
+        content = read_weights(path)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f'{error}; {type(module).__name__} needs it for its start. Fetch the file, or set '
-                                'init_cfg=None to start from random weights') from error
-    state = adapt(checkpoint)
-    own = module.state_dict()
-    missing = [k for k in own if k not in state and not k.endswith('num_batches_tracked')]
-    problems = [f'missing: {k} {tuple(own[k].shape)}' for k in missing if not re.fullmatch(may_miss, k)]
-    problems += [f'not known: {k} {tuple(v.shape)}' for k, v in state.items() if k not in own]
-    problems += [f'shape of {k}: expected {tuple(own[k].shape)}, found {tuple(v.shape)}'
-                 for k, v in state.items() if k in own and v.shape != own[k].shape]
-    if problems:
-        shown = '\n  '.join(problems[:10])
-        more = f'\n  and {len(problems) - 10} more' if len(problems) > 10 else ''
-        raise CheckpointError(f'{path} does not fit {type(module).__name__}; is it the file of another size or kind of '
-                              f'network?\n  {shown}{more}')
-    module.load_state_dict(state, strict=False)  # what may be missing was checked above
-    return missing
+        raise FileNotFoundError(f'{error}; {owner} needs it for its start. Fetch the file, or set init_cfg=None to '
+                                'start from random weights') from error
+    try:
+        result = form.convert(content, module.state_dict(), init_cfg.get('skip', ()))
+    except ConversionError as error:
+        raise CheckpointError(f'{path} does not fit {owner}: {error}') from error
+    state = {name: value for name, value in result.state_dict.items() if name not in result.kept}
+    module.load_state_dict(state, strict=False)  # what may be missing was checked
+    print_log(f'{owner} starts from {find_weights_file(path)}: {result.summary()}', logger='current')
+    return result

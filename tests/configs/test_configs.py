@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-import torch
 from mmengine.config import Config
 
-from mmlvs.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+from mmlvs.models.pretrained import check_init_cfg
+from mmlvs.registry import DATASETS, METRICS, TRANSFORMS
 from mmlvs.utils import check_config
 
 ROOT = Path(__file__).parents[2]
@@ -22,13 +22,12 @@ def test_there_are_configs():
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
-def test_config_builds(path):
+def test_config_builds(path, meta_network):
     cfg = load(path)
     cfg.setdefault('default_scope', 'mmlvs')
     check_config(cfg)
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
-    names = [name for name, _ in model.named_parameters()]
+    check_init_cfg(cfg.model.get('init_cfg'))
+    names = [name for name, _ in meta_network(cfg.model.to_dict()).named_parameters()]
     for key in cfg.optim_wrapper.get('paramwise_cfg', {}).get('custom_keys', {}):
         assert any(key in name for name in names), f'{key} matches no parameter'
     for part in ('train', 'val', 'test'):

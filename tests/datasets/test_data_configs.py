@@ -24,7 +24,7 @@ def test_every_key_is_known(name):
 
 def test_ref_youtube_vos_reads_the_sample():
     config = _load('ref_youtube_vos')
-    for loader, length in (('train_dataloader', 15), ('val_dataloader', 2)):
+    for loader, length in (('train_dataloader', 15), ('test_dataloader', 2)):
         config[loader].dataset.data_root = str(SAMPLE)
         dataset = DATASETS.build(config[loader].dataset)
         assert len(dataset) == length
@@ -54,9 +54,9 @@ def test_moving_shapes_reads_the_layout_with_masks(make_root):
     config = _load('moving_shapes')
     make_root({'a': video}, split='valid')
     root = make_root({'b': video})
-    for loader in ('train_dataloader', 'val_dataloader'):
+    for loader in ('train_dataloader', 'test_dataloader'):
         config[loader].dataset.data_root = str(root)
-    train, valid = (DATASETS.build(config[loader].dataset) for loader in ('train_dataloader', 'val_dataloader'))
+    train, valid = (DATASETS.build(config[loader].dataset) for loader in ('train_dataloader', 'test_dataloader'))
     texts = {train.get_item(0, epoch=e)['data_samples'].texts[0] for e in range(8)}
     assert texts == {'the circle moving left', 'the circle moving right'}
     sample = valid[0]['data_samples']

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from mmlvs.io import atomic_path, write_json, write_text
+from mmlvs.io.atomic import remove_parts
 
 
 def test_file_appears_whole(tmp_path):
@@ -52,3 +53,15 @@ def test_json(tmp_path):
     with pytest.raises(ValueError):
         write_json(tmp_path / 'b.json', float('nan'))
     assert not (tmp_path / 'b.json').exists()
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    (tmp_path / 'inner').mkdir()
+    keep = [tmp_path / 'a.part.txt', tmp_path / '.a.txt', tmp_path / 'inner' / '.b.1234.part.txt']
+    left = [tmp_path / '.a.1234.part.txt', tmp_path / '.noend.1234.part']
+    for path in (*keep, *left):
+        path.touch()
+    assert remove_parts(tmp_path, 'b') == [] and remove_parts(tmp_path, 'a') == left[:1]
+    assert remove_parts(tmp_path) == left[1:]
+    assert all(path.exists() for path in keep) and not any(path.exists() for path in left)
+    assert remove_parts(tmp_path / 'nowhere') == []

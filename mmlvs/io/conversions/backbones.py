@@ -1,19 +1,20 @@
 """Names of backbone and text-encoder weights in files of other projects, turned into ours.
 
-Rules are data: ``(pattern, replacement)`` or ``(pattern, replacement, change of the value)``. The first rule whose
-pattern matches the whole name decides; a replacement of None drops the tensor; a name that no rule matches stays, so
-that our own names pass unchanged.
+Our own names pass unchanged: a converted file, or the backbone inside one of our checkpoints, can stand wherever a
+released one can.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-Rule = tuple[str, str | None] | tuple[str, str, Callable[[Tensor], Tensor]]
+from mmlvs.io.conversion import ConversionError, Drop, Keep, Rule, WeightFormat
+
+_WINDOW = Drop('derived from the window')
+_CLASSIFIER = Drop('of the classifier, which is not used')
 
 
 def sum_over_time(kernel: Tensor) -> Tensor:
@@ -25,121 +26,131 @@ def sum_over_time(kernel: Tensor) -> Tensor:
 
 
 SWIN_RULES: tuple[Rule, ...] = (
-    (r'layers\.\d+\.blocks\.\d+\.attn\.relative_position_index', None),  # derived from the window
-    (r'layers\.\d+\.blocks\.\d+\.attn_mask', None),  # derived from the image size
-    (r'layers\.(\d+)\.blocks\.(\d+)\.(.*)', r'stages.\1.\2.\3'),
-    (r'layers\.(\d+)\.downsample\.(.*)', r'merges.\1.\2'),
-    (r'norm(\d+)\.(.*)', r'out_norms.\1.\2'),
-    (r'norm\.(?:weight|bias)', None),  # of the classifier
-    (r'head\..*', None),
+    Rule(r'(?:layers|stages)\.\d+\.(?:blocks\.)?\d+\.attn\.relative_position_index', _WINDOW),
+    Rule(r'layers\.\d+\.blocks\.\d+\.attn_mask', Drop('derived from the size of the training images')),
+    Rule(r'layers\.(\d+)\.blocks\.(\d+)\.(.*)', r'stages.\1.\2.\3'),
+    Rule(r'layers\.(\d+)\.downsample\.(.*)', r'merges.\1.\2'),
+    Rule(r'norm(\d+)\.(weight|bias)', r'out_norms.\1.\2'),
+    Rule(r'norm\.(?:weight|bias)', _CLASSIFIER),
+    Rule(r'head\..*', _CLASSIFIER),
+    Rule(r'patch_embed\.(proj|norm)\.(weight|bias)', r'patch_embed.\1.\2'),
+    Rule(r'((?:stages|merges|out_norms)\..*)', r'\1'),
 )
 """Image Swin: classification files and the networks built on them."""
 
 VIDEO_SWIN_RULES: tuple[Rule, ...] = (
-    (r'patch_embed\.proj\.weight', r'patch_embed.proj.weight', sum_over_time),
-    (r'downsamples\.(\d+)\.(.*)', r'merges.\1.\2'),
+    Rule(r'patch_embed\.proj\.weight', r'patch_embed.proj.weight', sum_over_time),
+    Rule(r'downsamples\.(\d+)\.(.*)', r'merges.\1.\2'),
     *SWIN_RULES,
 )
 """Video Swin: Kinetics files (merging inside the stage) and ReferFormer's (merging beside the stages)."""
 
-RESNET_RULES: tuple[Rule, ...] = ((r'fc\..*', None), )
+RESNET_RULES: tuple[Rule, ...] = (
+    Rule(r'((?:conv1|bn1|layer\d+)\..*)', r'\1'),
+    Rule(r'fc\..*', _CLASSIFIER),
+)
 """ResNet: our names are torchvision's, only the classifier goes."""
 
 ROBERTA_RULES: tuple[Rule, ...] = (
-    (r'(?:roberta\.)?embeddings\.position_ids', None),
-    (r'lm_head\..*', None),
-    (r'(?:roberta\.)?(.*LayerNorm)\.gamma', r'model.\1.weight'),
-    (r'(?:roberta\.)?(.*LayerNorm)\.beta', r'model.\1.bias'),
-    (r'(?:roberta\.)?((?:embeddings|encoder|pooler)\..*)', r'model.\1'),
+    Rule(r'(?:roberta\.)?embeddings\.position_ids', Drop('derived from the number of positions')),
+    Rule(r'lm_head\..*', Drop('of the language model, which is not used')),
+    Rule(r'(?:roberta\.)?(.*LayerNorm)\.gamma', r'model.\1.weight'),
+    Rule(r'(?:roberta\.)?(.*LayerNorm)\.beta', r'model.\1.bias'),
+    Rule(r'(?:roberta\.)?((?:embeddings|encoder|pooler)\..*)', r'model.\1'),
+    Rule(r'((?:model|tokenizer)\..*)', r'\1'),
 )
 """RoBERTa as Hugging Face writes it, alone or under a language-model head; ours lies under ``model``."""
 
-REFERENCE_BACKBONE_RULES: dict[str, tuple[Rule, ...]] = {
-    'resnet': RESNET_RULES,
-    'swin': SWIN_RULES,
-    'video_swin': VIDEO_SWIN_RULES,
-}
-"""By kind of backbone, for names below the prefix ``backbone.0.body.`` of ReferFormer and its relatives."""
+BATCH_NORM_KEPT = Keep(r'.*\.num_batches_tracked', 'counter of batch norms, which count anew', zeros=True)
+TOKENIZER_KEPT = Keep(r'(?:.*\.)?tokenizer\._extra_state', 'the vocabulary is of the tokenizer', zeros=True)
+_OUT_NORMS_KEPT = Keep(r'out_norms\..*', 'output norms are new')
+_POOLER_KEPT = Keep(r'model\.pooler\..*', 'the file holds no pooler')
 
 
-def under_prefix(rules: Iterable[Rule], source: str, target: str) -> tuple[Rule, ...]:
-    """Rules for the same tensors as parts of a larger network.
-
-    Args:
-        rules: rules for names without prefix.
-        source: prefix in the file, such as ``backbone.0.body.``.
-        target: prefix of ours, such as ``backbone.``.
-
-    Returns:
-        tuple: the rules with both prefixes, and one that moves the names that pass unchanged.
-    """
-    moved = [(re.escape(source) + f'(?:{pattern})', None if name is None else target + name, *change)
-             for pattern, name, *change in rules]
-    return (*moved, (re.escape(source) + '(.*)', target + r'\1'))
+def count(state: Mapping[str, Tensor], pattern: str) -> int:
+    """How many numbers i there are, from 0 on, for which ``pattern.format(i)`` is a name."""
+    number = 0
+    while pattern.format(number) in state:
+        number += 1
+    return number
 
 
-def apply_rules(state: Mapping[str, Tensor], rules: Iterable[Rule]) -> dict[str, Tensor]:
-    """Rename (and where a rule says so, change) the tensors of a state dict.
+def resnet_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Settings of a :class:`ResNetBackbone` from its weights."""
+    stem = state['conv1.weight']
+    depths = tuple(count(state, f'layer{i}.{{}}.conv1.weight') for i in range(1, 5))
+    return dict(type='ResNetBackbone', depths=depths, base_width=len(stem))
+
+
+def swin_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Settings of a :class:`SwinBackbone` from its weights."""
+    rows, settings = _windowed_settings(state)
+    side = (round(rows**0.5) + 1) // 2
+    if (2 * side - 1)**2 != rows:
+        raise ConversionError(f'no image Swin has a table of {rows} relative positions; is it Video Swin?')
+    return dict(type='SwinBackbone', **settings, window_size=side)
+
+
+def video_swin_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Settings of a :class:`VideoSwinBackbone` from its weights.
 
     Raises:
-        ValueError: two tensors get the same name.
+        ConversionError: several windows (frames, side, side) fit the table of relative positions, or none does.
     """
-    compiled = [(re.compile(pattern), name, change) for pattern, name, *change in rules]
-    out: dict[str, Tensor] = {}
-    origin: dict[str, str] = {}
-    for source, value in state.items():
-        target = source
-        for pattern, name, change in compiled:
-            match = pattern.fullmatch(source)
-            if match:
-                target = None if name is None else match.expand(name)
-                for function in change:
-                    value = function(value)
-                break
-        if target is None:
-            continue
-        if target in out:
-            raise ValueError(f'two tensors of the file get the name {target!r}: {origin[target]!r} and {source!r}')
-        out[target], origin[target] = value, source
-    return out
+    rows, settings = _windowed_settings(state)
+    windows = [((rows // (2 * side - 1)**2 + 1) // 2, side, side) for side in range(2, 65)
+               if rows % (2 * side - 1)**2 == 0 and rows // (2 * side - 1)**2 % 2]
+    if len(windows) != 1:
+        raise ConversionError(f'a table of {rows} relative positions fits the windows {windows}: name a config')
+    return dict(type='VideoSwinBackbone', **settings, window_size=windows[0])
 
 
-def weights_of(checkpoint: Mapping[str, Any], prefixes: Iterable[str] = ()) -> dict[str, Tensor]:
-    """The tensors of a checkpoint file, without the wrapping of training tools.
-
-    Takes the entry ``state_dict`` or ``model`` if there is one, cuts ``module.`` off, and if names start with one of
-    ``prefixes``, keeps only those, without the prefix (the first prefix that occurs counts).
-    """
-    for key in ('state_dict', 'model'):
-        if isinstance(checkpoint.get(key), Mapping):
-            checkpoint = checkpoint[key]
-            break
-    state = {name.removeprefix('module.'): v for name, v in checkpoint.items() if isinstance(v, Tensor)}
-    for prefix in prefixes:
-        part = {name[len(prefix):]: v for name, v in state.items() if name.startswith(prefix)}
-        if part:
-            return part
-    return state
+def _windowed_settings(state: Mapping[str, Tensor]) -> tuple[int, dict[str, Any]]:
+    """Rows of the table of relative positions, and the settings that both kinds of Swin share."""
+    kernel, hidden = state['patch_embed.proj.weight'], state['stages.0.0.mlp.fc1.weight']
+    table = 'stages.{}.0.attn.relative_position_bias_table'
+    heads = tuple(state[table.format(i)].shape[1] for i in range(count(state, table)))
+    settings = dict(
+        embed_dim=len(kernel), num_heads=heads,
+        depths=tuple(count(state, f'stages.{i}.{{}}.attn.qkv.weight') for i in range(len(heads))),
+        patch_size=kernel.shape[-1], mlp_ratio=len(hidden) / hidden.shape[1],
+        qkv_bias='stages.0.0.attn.qkv.bias' in state, patch_norm='patch_embed.norm.weight' in state)
+    return len(state[table.format(0)]), settings
 
 
-_BACKBONE_PREFIXES = ('backbone.0.body.', 'backbone.')
+def roberta_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Settings of a :class:`RobertaTextEncoder` from its weights; heads are 64 wide, as in all released ones."""
+    words = state['model.embeddings.word_embeddings.weight']
+    if words.shape[1] % 64:
+        raise ConversionError(f'heads of a RoBERTa of width {words.shape[1]} cannot be told from its weights: name a '
+                              'config')
+    numbers = dict(
+        vocab_size=len(words), hidden_size=words.shape[1], num_attention_heads=words.shape[1] // 64,
+        num_hidden_layers=count(state, 'model.encoder.layer.{}.output.dense.weight'),
+        intermediate_size=len(state['model.encoder.layer.0.intermediate.dense.weight']),
+        max_position_embeddings=len(state['model.embeddings.position_embeddings.weight']),
+        type_vocab_size=len(state['model.embeddings.token_type_embeddings.weight']))
+    return dict(type='RobertaTextEncoder', config=numbers,
+                tokenizer=dict(type='PretrainedTokenizer', path='pretrained/roberta-base'))
 
 
-def adapt_swin(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Weights for :class:`mmlvs.models.backbones.SwinBackbone` from a checkpoint of any known origin."""
-    return apply_rules(weights_of(checkpoint, _BACKBONE_PREFIXES), SWIN_RULES)
+_INSIDE = ('backbone.0.body.', 'backbone.')
 
+RESNET = WeightFormat(
+    name='resnet', about='ResNet of torchvision, or the one inside a larger network', part='backbone',
+    rules=RESNET_RULES, keep=(BATCH_NORM_KEPT, ), prefixes=_INSIDE, settings=resnet_settings)
+SWIN = WeightFormat(
+    name='swin', about='image Swin trained on ImageNet, or the one inside a larger network', part='backbone',
+    rules=SWIN_RULES, keep=(_OUT_NORMS_KEPT, ), prefixes=_INSIDE, settings=swin_settings)
+VIDEO_SWIN = WeightFormat(
+    name='video_swin', about='Video Swin trained on Kinetics, or the one inside a larger network', part='backbone',
+    rules=VIDEO_SWIN_RULES, keep=(_OUT_NORMS_KEPT, ), prefixes=_INSIDE, settings=video_swin_settings)
+ROBERTA = WeightFormat(
+    name='roberta', about='RoBERTa of Hugging Face (a file or its folder), or the one inside a larger network',
+    part='text_encoder', rules=ROBERTA_RULES, keep=(_POOLER_KEPT, TOKENIZER_KEPT), prefixes=('text_encoder.', ),
+    settings=roberta_settings)
 
-def adapt_video_swin(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Weights for :class:`mmlvs.models.backbones.VideoSwinBackbone` from a checkpoint of any known origin."""
-    return apply_rules(weights_of(checkpoint, _BACKBONE_PREFIXES), VIDEO_SWIN_RULES)
+FORMATS = (RESNET, SWIN, VIDEO_SWIN, ROBERTA)
 
-
-def adapt_resnet(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Weights for :class:`mmlvs.models.backbones.ResNetBackbone` from a checkpoint of any known origin."""
-    return apply_rules(weights_of(checkpoint, _BACKBONE_PREFIXES), RESNET_RULES)
-
-
-def adapt_roberta(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Weights for :class:`mmlvs.models.text_encoders.RobertaTextEncoder` from a checkpoint of any known origin."""
-    return apply_rules(weights_of(checkpoint, ('text_encoder.', )), ROBERTA_RULES)
+REFERENCE_BACKBONES: dict[str, WeightFormat] = {'resnet': RESNET, 'swin': SWIN, 'video_swin': VIDEO_SWIN}
+"""By kind of backbone, for the weights below ``backbone.0.body.`` of ReferFormer and its relatives."""

@@ -5,10 +5,18 @@ from typing import Any
 
 from torch import Tensor
 
-from mmlvs.io.conversion import Conversion, Drop, Keep, Rule, convert_state_dict
-from mmlvs.io.conversions.backbones import REFERENCE_BACKBONE_RULES, ROBERTA_RULES, under_prefix
+from mmlvs.io.conversion import Drop, Keep, Rule, WeightFormat, nested
+from mmlvs.io.conversions.backbones import (
+    BATCH_NORM_KEPT,
+    RESNET,
+    RESNET_RULES,
+    ROBERTA_RULES,
+    SWIN,
+    TOKENIZER_KEPT,
+    VIDEO_SWIN,
+    VIDEO_SWIN_RULES,
+)
 
-_DERIVED = Drop('derived from the settings of the network, or of a classifier that is not used')
 _FPN_PARTS = '1234'
 
 DEFORMABLE_ATTENTION_RULES: tuple[Rule, ...] = (
@@ -42,18 +50,6 @@ VISION_LANGUAGE_BLOCK_RULES: tuple[Rule, ...] = (
 )
 
 
-def nested(rules: Iterable[Rule], source: str, target: str) -> tuple[Rule, ...]:
-    """Rules of a part, for the part inside a larger network.
-
-    Args:
-        rules: rules for names inside the part.
-        source: prefix in the file, a regular expression without groups.
-        target: prefix of ours.
-    """
-    return tuple(Rule(source + rule.pattern, rule.target if isinstance(rule.target, Drop) else target + rule.target,
-                      rule.change) for rule in rules)
-
-
 def _numbered(rules: Iterable[Rule], source: str, target: str) -> tuple[Rule, ...]:
     """Rules of a layer, for the layers ``source.<i>.``, which become ``target.<i>.``."""
     return tuple(Rule(rf'{source}\.(?P<layer>\d+)\.{rule.pattern}', _shift(rf'{target}.\g<layer>.', rule.target))
@@ -81,7 +77,6 @@ TRANSFORMER_RULES: tuple[Rule, ...] = (
     Rule(r'reference_points\.(weight|bias)', r'reference_points.\1'),
     *_numbered(ENCODER_LAYER_RULES, r'encoder\.layers', 'encoder.layers'),
     *_numbered(DECODER_LAYER_RULES, r'decoder\.layers', 'decoder.layers'),
-    Rule(r'decoder\.bbox_embed\..*', Drop('second name of the box heads')),
 )
 
 HEAD_RULES: tuple[Rule, ...] = (
@@ -93,60 +88,40 @@ HEAD_RULES: tuple[Rule, ...] = (
 
 TEXT_RULES: tuple[Rule, ...] = (
     Rule(r'resizer\.(fc|layer_norm)\.(weight|bias)', r'text_projection.\1.\2'),
-    *(Rule(pattern, _DERIVED if name is None else name, *change)
-      for pattern, name, *change in under_prefix(ROBERTA_RULES, 'text_encoder.', 'text_encoder.')),
+    *nested(ROBERTA_RULES, r'text_encoder\.', 'text_encoder.'),
 )
 
-
-def backbone_rules(kind: str) -> tuple[Rule, ...]:
-    """Rules for the backbone inside a network: ``'resnet'``, ``'swin'`` or ``'video_swin'``."""
-    rules = under_prefix(REFERENCE_BACKBONE_RULES[kind], 'backbone.0.body.', 'backbone.')
-    return tuple(Rule(pattern, _DERIVED if name is None else name, *change) for pattern, name, *change in rules)
-
-
-def backbone_kind(names: Iterable[str]) -> str:
-    """Kind of the backbone in a file, by its names."""
-    names = set(names)
-    if 'backbone.0.body.conv1.weight' in names:
-        return 'resnet'
-    return 'video_swin' if 'backbone.0.body.downsamples.0.norm.weight' in names else 'swin'
-
-
-def referformer_rules(kind: str) -> tuple[Rule, ...]:
-    """Rules for the whole network with a backbone of ``kind``."""
-    return (
-        *backbone_rules(kind),
-        *TEXT_RULES,
-        Rule(r'input_proj\.(\d+)\.([01])\.(weight|bias)', r'input_projections.\1.\2.\3'),
-        *nested(FUSION_RULES, r'fusion_module\.', 'fusion.'),
-        *nested(TRANSFORMER_RULES, r'transformer\.', 'transformer.'),
-        *nested(CROSS_MODAL_FPN_RULES, r'pixel_decoder\.', 'pixel_decoder.'),
-        *HEAD_RULES,
-    )
-
-
-KEPT: tuple[Keep, ...] = (
-    Keep(r'text_encoder\.tokenizer\._extra_state', 'the vocabulary belongs to the tokenizer, which is not in the file'),
-    Keep(r'backbone\..*\.num_batches_tracked', 'counter of batch norms, which are frozen'),
+REFERFORMER_RULES: tuple[Rule, ...] = (
+    *nested(RESNET_RULES, r'backbone\.0\.body\.', 'backbone.'),
+    *nested(VIDEO_SWIN_RULES, r'backbone\.0\.body\.', 'backbone.'),  # those of image Swin among them
+    *TEXT_RULES,
+    Rule(r'input_proj\.(\d+)\.([01])\.(weight|bias)', r'input_projections.\1.\2.\3'),
+    *nested(FUSION_RULES, r'fusion_module\.', 'fusion.'),
+    Rule(r'transformer\.decoder\.bbox_embed\.(.*)', Drop('second name of a box head', same_as=r'box_heads.\1')),
+    *nested(TRANSFORMER_RULES, r'transformer\.', 'transformer.'),
+    *nested(CROSS_MODAL_FPN_RULES, r'pixel_decoder\.', 'pixel_decoder.'),
+    *HEAD_RULES,
 )
+"""The whole network, with any of its backbones."""
+
+KEPT: tuple[Keep, ...] = (TOKENIZER_KEPT, BATCH_NORM_KEPT)
 """Tensors of ours that a released file does not hold."""
 
 
-def referformer_state(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Tensors of a released file: its entry ``model``, or the file itself when it is a state dict."""
-    state = checkpoint.get('model', checkpoint)
-    return {name.removeprefix('module.'): value for name, value in state.items() if isinstance(value, Tensor)}
+def referformer_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What names and shapes tell of the settings of a :class:`ReferFormer`: its backbone, queries and classes."""
+    if 'backbone.conv1.weight' in state:
+        kind = RESNET
+    else:  # only image Swin has output norms
+        kind = SWIN if 'backbone.out_norms.0.weight' in state else VIDEO_SWIN
+    backbone = {name.removeprefix('backbone.'): value for name, value in state.items() if name.startswith('backbone.')}
+    return dict(type='ReferFormer', backbone=kind.settings(backbone), num_queries=len(state['query_position']),
+                num_classes=len(state['class_heads.0.bias']))
 
 
-def convert_referformer(checkpoint: Mapping[str, Any], target: Mapping[str, Tensor]) -> Conversion:
-    """Weights of a released file for our network.
+REFERFORMER = WeightFormat(
+    name='referformer', about='ReferFormer as its authors released it', part='model', rules=REFERFORMER_RULES,
+    keep=KEPT, settings=referformer_settings, configs='_base_/models/referformer_*.py',
+    counts=('num_queries', 'num_classes'))
 
-    Args:
-        checkpoint: content of the file.
-        target: ``state_dict()`` of a :class:`mmlvs.models.ReferFormer` of the same size.
-
-    Raises:
-        ConversionError: the file does not fit the network; every misfit is listed.
-    """
-    state = referformer_state(checkpoint)
-    return convert_state_dict(state, referformer_rules(backbone_kind(state)), target, KEPT)
+FORMATS = (REFERFORMER, )

@@ -8,9 +8,9 @@ import torch
 from mmcv.cnn.resnet import Bottleneck, make_res_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from mmlvs.io.conversions.backbones import adapt_resnet
+from mmlvs.io.conversions.backbones import RESNET
+from mmlvs.models.layers.recompute import run_layer
 from mmlvs.models.pretrained import check_init_cfg, load_pretrained
 from mmlvs.registry import MODELS
 
@@ -95,14 +95,13 @@ class ResNetBackbone(BaseModule):
         """
         batch, time = frames.shape[:2]
         x = frames.flatten(0, 1)  # (B, T, 3, H, W) -> (B*T, 3, H, W)
+        if x.device.type == 'cpu':  # pooling, and all that treats pixels as tokens later, is faster there on such maps
+            x = x.contiguous(memory_format=torch.channels_last)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         outputs = []
         for i in range(1, 5):
             for block in getattr(self, f'layer{i}'):
-                if self.with_cp and self.training and torch.is_grad_enabled():
-                    x = checkpoint(block, x, use_reentrant=False)
-                else:
-                    x = block(x)
+                x = run_layer(block, x, with_cp=self.with_cp)
             outputs.append(x.unflatten(0, (batch, time)))  # (B*T, C, h, w) -> (B, T, C, h, w)
         return outputs
 
@@ -116,5 +115,5 @@ class ResNetBackbone(BaseModule):
                 nn.init.ones_(module.weight)
                 nn.init.zeros_(module.bias)
         if self.init_cfg:
-            load_pretrained(self, self.init_cfg, adapt_resnet)
+            load_pretrained(self, self.init_cfg, RESNET)
         self.is_init = True

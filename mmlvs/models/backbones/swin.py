@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from mmlvs.io.conversions.backbones import adapt_swin, adapt_video_swin
+from mmlvs.io.conversions.backbones import SWIN, VIDEO_SWIN
 from mmlvs.models.backbones.window_attention import PatchEmbedding, PatchMerging, Triple, WindowAttention, WindowBlock
+from mmlvs.models.layers.recompute import run_layer
 from mmlvs.models.pretrained import check_init_cfg, load_pretrained
 from mmlvs.registry import MODELS
 
@@ -91,10 +91,7 @@ class WindowedBackbone(BaseModule):
     def run_stage(self, index: int, x: Tensor) -> Tensor:
         """Blocks of stage ``index`` (from 0) on (B, T, h, w, C)."""
         for block in self.stages[index]:
-            if self.with_cp and self.training and torch.is_grad_enabled():
-                x = checkpoint(block, x, use_reentrant=False)
-            else:
-                x = block(x)
+            x = run_layer(block, x, with_cp=self.with_cp)
         return x
 
     def run(self, frames: Tensor) -> list[Tensor]:
@@ -199,7 +196,7 @@ class SwinBackbone(WindowedBackbone):
         """Random start, then the weights of ``init_cfg`` if there are any (ImageNet or our own names)."""
         self.reset_parameters()
         if self.init_cfg:
-            load_pretrained(self, self.init_cfg, adapt_swin, may_miss=r'out_norms\..*')
+            load_pretrained(self, self.init_cfg, SWIN)
         self.is_init = True
 
 
@@ -275,5 +272,5 @@ class VideoSwinBackbone(WindowedBackbone):
         """Random start, then the weights of ``init_cfg`` if there are any (Kinetics or our own names)."""
         self.reset_parameters()
         if self.init_cfg:
-            load_pretrained(self, self.init_cfg, adapt_video_swin, may_miss=r'out_norms\..*')
+            load_pretrained(self, self.init_cfg, VIDEO_SWIN)
         self.is_init = True

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
+from mmlvs.models.layers.blocks import by_tokens
+
 Triple = tuple[int, int, int]
 
 MASKED_LOGIT = -100.0
@@ -257,7 +259,7 @@ class WindowBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(self.attn(self.norm1(x), self.shift))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        return x + self.drop_path(by_tokens(lambda tokens: self.mlp(self.norm2(tokens)), x, axis=2))
 
 
 class PatchEmbedding(nn.Module):

@@ -6,6 +6,8 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from mmlvs.io.conversion import OURS
+from mmlvs.models.pretrained import check_init_cfg, load_pretrained
 from mmlvs.registry import MODELS
 from mmlvs.structures import ClipBatch, VideoSegDataSample
 from mmlvs.utils import build
@@ -23,13 +25,23 @@ class VideoSegmentor(BaseModel):
 
     Args:
         data_preprocessor: settings of the data preprocessor, or a built one.
-        init_cfg: mmengine's initialisation settings.
+        init_cfg: None: every part starts by its own settings. ``dict(type='Pretrained', checkpoint=path)`` or
+            ``dict(type='PretrainedExcept', checkpoint=path, skip=[...])``: a training starts from one of our files, and
+            the parts' own files are not read; what ``skip`` names keeps the values it was built with.
     """
 
     def __init__(self, *, data_preprocessor: dict | torch.nn.Module | None = None,
                  init_cfg: dict | None = None) -> None:
         preprocessor = build(data_preprocessor or dict(type='ClipDataPreprocessor'), MODELS)
-        super().__init__(data_preprocessor=preprocessor, init_cfg=init_cfg)
+        super().__init__(data_preprocessor=preprocessor, init_cfg=check_init_cfg(init_cfg))
+
+    def init_weights(self) -> None:
+        """Start every part by its own settings, or the whole from the file of ``init_cfg``."""
+        if self.init_cfg:
+            load_pretrained(self, self.init_cfg, OURS)
+            self.is_init = True
+        else:
+            super().init_weights()
 
     def forward(self, inputs: Inputs, data_samples: Samples | None = None, mode: str = 'tensor'):
         """Dispatch on ``mode``: ``'loss'``, ``'predict'`` or ``'tensor'`` (raw outputs).

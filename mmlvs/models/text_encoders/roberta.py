@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmlvs.io.conversions.backbones import adapt_roberta
+from mmlvs.io.conversions.backbones import ROBERTA
 from mmlvs.models.pretrained import load_pretrained
 from mmlvs.models.text_encoders.features import TextFeatures
 from mmlvs.registry import MODELS
@@ -67,19 +67,6 @@ def roberta_numbers(config: Mapping[str, Any] | str | None) -> dict[str, Any]:
             hint = f'did you mean {near[0]!r}?' if near else f'known: {sorted(ROBERTA_BASE)}'
             raise KeyError(f'RoBERTa has no number {key!r}; {hint}')
     return {**ROBERTA_BASE, **config}
-
-
-def _weights_file(path: str) -> Path:
-    """The file with the weights at a path: the file itself, or the one that transformers would take from a folder."""
-    place = Path(path).expanduser()
-    if not place.is_dir():
-        return place
-    names = ('model.safetensors', 'pytorch_model.bin')
-    for name in names:
-        if (place / name).is_file():
-            return place / name
-    found = sorted(p.name for p in place.iterdir())
-    raise FileNotFoundError(f'expected {" or ".join(names)} in {place}, found {found}')
 
 
 @MODELS.register_module()
@@ -251,13 +238,8 @@ class RobertaTextEncoder(BaseModule):
             elif isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
         if self.pretrained is not None:
-            missing = load_pretrained(
-                self,
-                {'checkpoint': _weights_file(self.pretrained)},
-                adapt_roberta,
-                may_miss=r'model\.pooler\..*|tokenizer\._extra_state',
-            )
-            if any(name.startswith('model.pooler') for name in missing):
+            loaded = load_pretrained(self, {'checkpoint': self.pretrained}, ROBERTA)
+            if any(name.startswith('model.pooler') for name in loaded.kept):
                 print_log(
                     f'{self.pretrained} holds no pooler: the sentence feature starts from random weights'
                     + (', and stays so, as the encoder is frozen' if self.frozen else ''),

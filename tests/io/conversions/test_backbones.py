@@ -1,25 +1,26 @@
-"""Names of weights in other projects' files."""
+"""Names and settings of backbone and text-encoder weights in other projects' files."""
 
 import pytest
 import torch
 
+from mmlvs.io.conversion import ConversionError, rename
+from mmlvs.io.conversions import formats
 from mmlvs.io.conversions.backbones import (
+    RESNET,
+    ROBERTA,
     ROBERTA_RULES,
+    SWIN,
     SWIN_RULES,
+    VIDEO_SWIN,
     VIDEO_SWIN_RULES,
-    adapt_resnet,
-    adapt_swin,
-    adapt_video_swin,
-    apply_rules,
-    under_prefix,
-    weights_of,
 )
+from mmlvs.registry import MODELS
 
 ONE = torch.ones(1)
 
 
 def names(state, rules):
-    return list(apply_rules(dict.fromkeys(state, ONE), rules))
+    return [new for new in (rename(name, rules)[0] for name in state) if isinstance(new, str)]
 
 
 def test_swin_names():
@@ -36,14 +37,18 @@ def test_swin_names():
 def test_merging_of_video_swin_under_both_names():
     for name in ('layers.0.downsample.norm.bias', 'downsamples.0.norm.bias'):
         assert names([name], VIDEO_SWIN_RULES) == ['merges.0.norm.bias']
+    both = {'layers.0.downsample.norm.bias': ONE, 'downsamples.0.norm.bias': ONE}
+    with pytest.raises(ConversionError, match="'layers.0.downsample.norm.bias' and 'downsamples.0.norm.bias'"):
+        VIDEO_SWIN.convert(both, {'merges.0.norm.bias': ONE})
 
 
 @pytest.mark.parametrize('depth', [1, 2])
 def test_patch_kernel_is_summed_over_time(depth):
     kernel = torch.randn(4, 3, depth, 2, 2)
-    out = adapt_video_swin({'state_dict': {'backbone.patch_embed.proj.weight': kernel, 'cls_head.weight': ONE}})
-    assert list(out) == ['patch_embed.proj.weight']
-    torch.testing.assert_close(out['patch_embed.proj.weight'], sum(kernel[:, :, t] for t in range(depth)))
+    out = VIDEO_SWIN.convert({'state_dict': {'backbone.patch_embed.proj.weight': kernel, 'cls_head.weight': ONE}},
+                             {'patch_embed.proj.weight': torch.empty(4, 3, 2, 2)})
+    assert list(out.dropped) == ['cls_head.weight']
+    torch.testing.assert_close(out.state_dict['patch_embed.proj.weight'], sum(kernel[:, :, t] for t in range(depth)))
 
 
 def test_roberta_names_with_and_without_head():
@@ -57,28 +62,42 @@ def test_roberta_names_with_and_without_head():
     ]
 
 
-def test_rules_for_a_part_of_a_larger_network():
-    rules = under_prefix(SWIN_RULES, 'backbone.0.body.', 'backbone.')
-    assert names(['backbone.0.body.norm1.weight', 'backbone.0.body.patch_embed.norm.bias', 'norm1.weight'], rules) == [
-        'backbone.out_norms.1.weight', 'backbone.patch_embed.norm.bias', 'norm1.weight'
-    ]
+WINDOWED = dict(embed_dim=8, depths=(1, 2, 1, 1), num_heads=(1, 2, 4, 8))
+SMALL = [
+    (RESNET, dict(type='ResNetBackbone', depths=(1, 2, 1, 1), base_width=8)),
+    (SWIN, dict(type='SwinBackbone', **WINDOWED, window_size=5, mlp_ratio=2.0, qkv_bias=False, patch_norm=False,
+                patch_size=2)),
+    (VIDEO_SWIN, dict(type='VideoSwinBackbone', **WINDOWED, window_size=(8, 7, 7), mlp_ratio=4.0, qkv_bias=True,
+                      patch_norm=True, patch_size=4)),
+    (ROBERTA, dict(type='RobertaTextEncoder',
+                   tokenizer=dict(type='PretrainedTokenizer', path='pretrained/roberta-base'),
+                   config=dict(vocab_size=50, hidden_size=128, num_attention_heads=2, num_hidden_layers=2,
+                               intermediate_size=96, max_position_embeddings=20, type_vocab_size=1))),
+]
 
 
-def test_our_own_names_pass_unchanged():
-    own = ['stages.0.1.norm1.weight', 'merges.2.norm.bias', 'out_norms.0.weight', 'patch_embed.proj.weight']
-    assert names(own, VIDEO_SWIN_RULES) == own
-    assert names(['model.pooler.dense.bias'], ROBERTA_RULES) == ['model.pooler.dense.bias']
+@pytest.mark.parametrize('form, settings', SMALL, ids=lambda value: getattr(value, 'name', ''))
+def test_our_own_names_pass_unchanged_and_tell_the_settings(form, settings):
+    with torch.device('meta'):
+        state = MODELS.build(settings).state_dict()
+    assert form.recognise(state) == settings
+    outcome = form.convert(state, state)
+    assert {*outcome.state_dict} | {*outcome.kept} == {*state} and not outcome.dropped
+    assert form.recognise({f'{form.part}.{name}': value for name, value in state.items()}) == settings
 
 
-def test_two_tensors_of_one_name_are_an_error():
-    with pytest.raises(ValueError, match="'layers.0.downsample.norm.bias' and 'downsamples.0.norm.bias'"):
-        names(['layers.0.downsample.norm.bias', 'downsamples.0.norm.bias'], VIDEO_SWIN_RULES)
+def test_what_shapes_cannot_tell():
+    with torch.device('meta'):
+        swin = MODELS.build({**SMALL[2][1], 'window_size': (5, 2, 2)}).state_dict()  # 81 rows, as of 1 x 5 x 5
+        text = MODELS.build({**SMALL[3][1], 'config': dict(SMALL[3][1]['config'], hidden_size=96)}).state_dict()
+    with pytest.raises(ConversionError, match=r'81 .* fits the windows \[\(5, 2, 2\), \(1, 5, 5\)\]'):
+        VIDEO_SWIN.recognise(swin)
+    with pytest.raises(ConversionError, match='width 96'):
+        ROBERTA.recognise(text)
+    with pytest.raises(ConversionError, match="no ResNet of .*becomes 'conv1.weight'"):
+        RESNET.recognise(swin)
 
 
-def test_wrapping_of_files():
-    state = {'module.conv1.weight': ONE, 'epoch': 3}
-    for wrapped in (state, {'model': state}, {'state_dict': state, 'model': {}}):
-        assert list(weights_of(wrapped)) == ['conv1.weight']
-    whole = {'model': {'backbone.0.body.conv1.weight': ONE, 'class_embed.0.bias': ONE}}
-    assert list(adapt_resnet(whole)) == ['conv1.weight']
-    assert list(adapt_swin({'model': {'norm0.weight': ONE, 'head.weight': ONE}})) == ['out_norms.0.weight']
+def test_formats_are_found_by_name():
+    assert {'resnet', 'swin', 'video_swin', 'roberta', 'referformer'} <= set(formats())
+    assert formats()['resnet'] is RESNET

@@ -1,71 +1,57 @@
-"""Every released ReferFormer converts strictly; full-size networks stand on the meta device."""
+"""Every released ReferFormer converts strictly, into the network of the config that names and shapes tell."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from mmlvs.io.conversion import ConversionError
-from mmlvs.io.conversions.referformer import backbone_kind, convert_referformer, referformer_state
-from mmlvs.models import ReferFormer
+from mmlvs.io.conversions.referformer import REFERFORMER
+from mmlvs.io.weight_files import convert_content, read_manifest
 
-MANIFESTS = Path(__file__).parents[2] / 'data' / 'parity' / 'referformer'
-SWIN = dict(t=(96, (2, 2, 6, 2), (3, 6, 12, 24)), s=(96, (2, 2, 18, 2), (3, 6, 12, 24)),
-            b=(128, (2, 2, 18, 2), (4, 8, 16, 32)), l=(192, (2, 2, 18, 2), (6, 12, 24, 48)))
-# release: kind of backbone, entries of the file, parameters with every batch norm counted
+ROOT = Path(__file__).parents[3]
+# release: our config, entries of its file
 RELEASES = dict(
-    resnet50=('resnet', 804, 176262207 + 53120), resnet101=('resnet', 1059, 195202111 + 105344),
-    swin_t=('swin', 728, 176764473), swin_l=('swin', 896, 346380051), video_swin_t=('video_swin', 720, 177088101),
-    video_swin_s=('video_swin', 888, 198746709), video_swin_b=('video_swin', 888, 237587271))
-
-
-def _network(release):
-    if release.startswith('resnet'):
-        backbone = dict(type='ResNetBackbone', depths=(3, 4, 6 if release == 'resnet50' else 23, 3))
-    else:
-        width, depths, heads = SWIN[release[-1]]
-        kind = 'VideoSwinBackbone' if release.startswith('video') else 'SwinBackbone'
-        backbone = dict(type=kind, embed_dim=width, depths=depths, num_heads=heads)
-    with torch.device('meta'):
-        return ReferFormer(
-            backbone=backbone, transformer=dict(type='DeformableTransformer'), pixel_decoder=dict(type='CrossModalFPN'),
-            mask_head=dict(type='DynamicMaskHead'),
-            text_encoder=dict(type='RobertaTextEncoder',
-                              tokenizer=dict(type='PretrainedTokenizer', path='roberta-base')))
+    resnet50=('r50', 804), resnet101=('r101', 1059), swin_t=('swin-t', 728), swin_l=('swin-l', 896),
+    video_swin_t=('video-swin-t', 720), video_swin_s=('video-swin-s', 888), video_swin_b=('video-swin-b', 888))
 
 
 def _file(release):
-    manifest = json.loads((MANIFESTS / f'manifest_{release}.json').read_text())
-    return {name: torch.empty(shape, dtype=getattr(torch, kind), device='meta')
-            for name, (kind, *shape) in manifest.items()}
+    return read_manifest(ROOT / 'tests' / 'data' / 'parity' / 'referformer' / f'manifest_{release}.json')
 
 
 @pytest.mark.parametrize('release', RELEASES)
 def test_released_files_convert_strictly(release):
-    kind, entries, parameters = RELEASES[release]
-    source, network = _file(release), _network(release)
-    assert len(source) == entries and backbone_kind(source) == kind
-    assert sum(p.numel() for p in network.parameters()) == parameters
-    outcome = convert_referformer({'model': source}, network.state_dict())
-    assert len(outcome.state_dict) + len(outcome.dropped) == entries
-    left = network.load_state_dict(outcome.state_dict, strict=False, assign=True)
-    assert set(left.missing_keys) <= set(outcome.kept) and not left.unexpected_keys
-    kept = [name for name in outcome.kept if not name.endswith('num_batches_tracked')]
-    assert not kept
+    config, entries = RELEASES[release]
+    source = _file(release)
+    converted = convert_content({'model': source}, REFERFORMER, configs=ROOT / 'configs')
+    weights = converted.weights
+    assert converted.origin == f'configs/_base_/models/referformer_{config}.py' and len(source) == entries
+    assert len(weights.state_dict) == converted.filled  # everything is filled, counters with zeros
+    assert len(weights.state_dict) - len(weights.kept) + len(weights.dropped) == entries  # everything is accounted for
+    assert all(name.endswith('num_batches_tracked') for name in weights.kept)
+    reasons = set(weights.dropped.values())
+    assert reasons == {'second name of a box head'} | (set() if 'resnet' in release else {'derived from the window'})
 
 
-def test_old_files_hold_position_ids():
-    source = {**_file('swin_t'), 'text_encoder.embeddings.position_ids': torch.zeros(1, 514)}
-    outcome = convert_referformer(source, _network('swin_t').state_dict())
-    assert 'text_encoder.embeddings.position_ids' in outcome.dropped
+def test_old_files_hold_position_ids_and_wrong_configs_are_refused():
+    source = {**_file('swin_t'), 'text_encoder.embeddings.position_ids': torch.zeros(1, 514, dtype=torch.int64)}
+    models = ROOT / 'configs' / '_base_' / 'models'
+    fitting = convert_content(source, REFERFORMER, configs=ROOT, config=models / 'referformer_swin-t.py')
+    assert 'text_encoder.embeddings.position_ids' in fitting.weights.dropped
+    with pytest.raises(ConversionError, match='referformer_swin-l.py: .* is the file of another network'):
+        convert_content(source, REFERFORMER, configs=ROOT, config=models / 'referformer_swin-l.py')
 
 
-def test_the_wrong_config_is_refused():
-    with pytest.raises(ConversionError, match='is the file of another network'):
-        convert_referformer(_file('swin_t'), _network('swin_l').state_dict())
-
-
-def test_tensors_of_a_checkpoint_file():
-    state = {'module.a': torch.ones(1), 'b': torch.zeros(1)}
-    assert set(referformer_state({'model': state, 'epoch': 3})) == {'a', 'b'} == set(referformer_state(state))
+def test_queries_and_classes_follow_the_file_and_a_backbone_of_another_size_asks_for_a_config():
+    source = _file('swin_t')
+    source['query_embed.weight'] = torch.empty(7, 256)
+    source.update({f'class_embed.{i}.{kind}': torch.empty(65, *([256] if kind == 'weight' else []))
+                   for i in range(4) for kind in ('weight', 'bias')})
+    settings = convert_content(source, REFERFORMER, configs=ROOT / 'configs').settings
+    assert (settings['num_queries'], settings['num_classes']) == (7, 65)
+    source['backbone.0.body.patch_embed.proj.weight'] = torch.empty(64, 3, 4, 4)
+    with pytest.raises(ConversionError, match=r"no config .* agrees .*'embed_dim': 64.*name a config"):
+        convert_content(source, REFERFORMER, configs=ROOT / 'configs')
+    with pytest.raises(ConversionError, match=r"nothing in the file becomes 'query_position'|patch_embed"):
+        convert_content({'conv1.weight': torch.ones(1)}, REFERFORMER, configs=ROOT / 'configs')

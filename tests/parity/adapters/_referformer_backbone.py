@@ -3,13 +3,12 @@
 import numpy as np
 import torch
 
-from mmlvs.io.conversions.backbones import REFERENCE_BACKBONE_RULES, ROBERTA_RULES, apply_rules, under_prefix
+from mmlvs.io.conversions.backbones import REFERENCE_BACKBONES, ROBERTA
 from mmlvs.models.backbones import ResNetBackbone, SwinBackbone, VideoSwinBackbone
 from mmlvs.models.layers.feature_resizer import FeatureResizer
 from mmlvs.models.layers.position_encoding import ClipPositionEncoding, FramePositionEncoding, TextPositionEncoding
 from mmlvs.models.text_encoders import PretrainedTokenizer, RobertaTextEncoder
 
-BODY = 'backbone.0.body.'
 SWIN_KEYS = ('embed_dim', 'depths', 'num_heads', 'mlp_ratio', 'qkv_bias', 'patch_norm', 'drop_path_rate')
 SINE_KEYS = ('temperature', 'normalize', 'scale', 'eps')
 
@@ -40,8 +39,8 @@ def run_backbone(case, dtype: str) -> dict:
     """All outputs of the backbone on the one array of the case, (N, 3, H, W)."""
     settings = case.settings['backbone']
     backbone = build_backbone(settings)
-    rules = under_prefix(REFERENCE_BACKBONE_RULES[settings['type']], BODY, '')
-    backbone.load_state_dict(apply_rules(tensors(case.state_dict()), rules))
+    weights = REFERENCE_BACKBONES[settings['type']].convert(tensors(case.state_dict()), backbone.state_dict())
+    backbone.load_state_dict(weights.state_dict)
     backbone.eval().to(getattr(torch, dtype))
     (frames, ) = (v for v in case.inputs.values() if isinstance(v, np.ndarray) and v.ndim == 4)
     frames = torch.from_numpy(frames).to(getattr(torch, dtype))
@@ -94,8 +93,7 @@ def run_text_path(case, dtype: str) -> dict:
         norm_eps=settings['resizer']['layer_norm_eps'],
     )
     state = tensors(case.state_dict())
-    text = {name: value for name, value in state.items() if name.startswith('text_encoder.')}
-    encoder.load_state_dict(apply_rules(text, under_prefix(ROBERTA_RULES, 'text_encoder.', '')))
+    encoder.load_state_dict(ROBERTA.convert(state, encoder.state_dict()).state_dict)
     resizer.load_state_dict({k.removeprefix('resizer.'): v for k, v in state.items() if k.startswith('resizer.')})
     encoder.eval().to(kind)
     resizer.eval().to(kind)

@@ -4,15 +4,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmlvs.io.conversion import convert_state_dict, rename
+from mmlvs.io.conversion import convert_state_dict, nested, rename
 from mmlvs.io.conversions.referformer import (
     CROSS_MODAL_FPN_RULES,
     DEFORMABLE_ATTENTION_RULES,
     FUSION_RULES,
     KEPT,
+    REFERFORMER_RULES,
     VISION_LANGUAGE_BLOCK_RULES,
-    nested,
-    referformer_rules,
 )
 from mmlvs.models.decoders import CrossModalFPN, DynamicMaskHead, Words
 from mmlvs.models.decoders.dynamic_mask_head import aligned_upsample
@@ -211,7 +210,7 @@ def run_network(model, case, dtype):
 
 def _load_network(case, dtype, criterion=None):
     model = build_network(case.settings, criterion)
-    return _load(model, case, referformer_rules(case.settings['backbone']['type']), dtype, KEPT)
+    return _load(model, case, REFERFORMER_RULES, dtype, KEPT)
 
 
 @torch.no_grad()
@@ -245,8 +244,8 @@ def train_step(case, dtype):
         mask_stride=options['mask_stride'], mask_offset=options['mask_offset'], aux_losses=options['aux_losses'],
         **{name.replace('loss_', 'weight_'): value for name, value in options['loss_weights'].items()})
     model = _load_network(case, dtype, criterion)
-    rules = referformer_rules(settings['backbone']['type'])
-    names = {ours: theirs for theirs in case.state_dict() if isinstance(ours := rename(theirs, rules)[0], str)}
+    pairs = ((rename(theirs, REFERFORMER_RULES)[0], theirs) for theirs in case.state_dict())
+    names = {ours: theirs for ours, theirs in pairs if isinstance(ours, str)}
     frozen = settings.get('frozen_parameters', [])
     for ours, parameter in model.named_parameters():
         parameter.requires_grad_(_trains(names[ours], ours, frozen, model))
