@@ -4,9 +4,9 @@ import argparse
 import os
 import os.path as osp
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
-from mmlvs.engine.entry import make_runner, warn_without_tensorboard
+from mmlvs.engine.entry import load_config, make_runner, resume_automatically, warn_without_tensorboard
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,17 +26,16 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
         'work_dirs', osp.splitext(osp.basename(args.config))[0])
     if args.amp:
         cfg.optim_wrapper.type = 'mmlvs.BFloat16OptimWrapper'
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.resume == 'auto':
+        resume_automatically(cfg)
+    elif args.resume:
+        cfg.resume, cfg.load_from = True, args.resume
     warn_without_tensorboard(cfg)
     make_runner(cfg).train()
 

@@ -1,11 +1,18 @@
-"""What runs a model: the Runner and its hooks."""
+"""What runs a model: the Runners, the strategy of sharded training, hooks and optimiser wrappers."""
 
-from mmlvs.engine.hooks import ClipStateHook, ClipVisualizationHook, RandomStateHook, VocabularyHook
+from mmlvs.engine.hooks import (
+    ClipStateHook,
+    ClipVisualizationHook,
+    MissedValidationHook,
+    RandomStateHook,
+    VocabularyHook,
+)
 from mmlvs.engine.optim_constructor import StrictOptimWrapperConstructor
 from mmlvs.engine.optim_wrapper import BFloat16OptimWrapper
 from mmlvs.engine.runner import Runner
+from mmlvs.engine.strategy import FlexibleRunner, FSDPStrategy
 
 __all__ = [
-    'BFloat16OptimWrapper', 'ClipStateHook', 'ClipVisualizationHook', 'RandomStateHook', 'Runner',
-    'StrictOptimWrapperConstructor', 'VocabularyHook',
+    'BFloat16OptimWrapper', 'ClipStateHook', 'ClipVisualizationHook', 'FSDPStrategy', 'FlexibleRunner',
+    'MissedValidationHook', 'RandomStateHook', 'Runner', 'StrictOptimWrapperConstructor', 'VocabularyHook',
 ]

@@ -6,12 +6,14 @@ from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 
 from mmlvs.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
+_SHARD = '_fsdp_wrapped_module'
+
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class StrictOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """mmengine's constructor (``paramwise_cfg``, ``custom_keys``), except that a key in ``custom_keys`` which occurs
-    in no
-    parameter name is an error: a misspelt one would silently train with the wrong rate.
+    """mmengine's constructor (``paramwise_cfg``, ``custom_keys``), except that a key in ``custom_keys`` which occurs in
+    no parameter name is an error: a misspelt one would silently train with the wrong rate. Names are those of the plain
+    model, also where parts of it are sharded.
     """
 
     def __call__(self, model: torch.nn.Module) -> OptimWrapper:
@@ -21,10 +23,19 @@ class StrictOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             ValueError: a key of ``custom_keys`` matches no parameter.
         """
         bare = model.module if is_model_wrapper(model) else model
-        names = [name for name, _ in bare.named_parameters()]
+        names = [_plain(name) for name, _ in bare.named_parameters()]
         unmatched = [key for key in self.paramwise_cfg.get('custom_keys', {}) if not any(key in name for name in names)]
         if unmatched:
             tops = sorted({name.split('.')[0] for name in names})
             raise ValueError(f'paramwise_cfg.custom_keys: {unmatched} match no parameter; '
                              f'the parts of this model are {tops}')
         return super().__call__(model)
+
+    def add_params(self, params: list[dict], module: torch.nn.Module, prefix: str = '',
+                   is_dcn_module: int | float | None = None) -> None:
+        """Add the groups of a module's parameters, under its plain name."""
+        super().add_params(params, module, prefix=_plain(prefix), is_dcn_module=is_dcn_module)
+
+
+def _plain(name: str) -> str:
+    return '.'.join(part for part in name.split('.') if part != _SHARD)

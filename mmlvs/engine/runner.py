@@ -6,44 +6,45 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed
-from mmengine.dist import is_distributed, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import Runner as MMEngineRunner
-from torch.utils.data import DataLoader
 
-from mmlvs.datasets.samplers import permutation_generator
-from mmlvs.engine.hooks import RandomStateHook
+from mmlvs.engine.processes import start_gloo
+from mmlvs.engine.rules import RunnerRules
 from mmlvs.io.atomic import atomic_path
-from mmlvs.io.checkpoint import load_checkpoint_file
+from mmlvs.io.checkpoint import load_checkpoint_file, report_keys
 from mmlvs.registry import RUNNERS
-
-_HOUSE_HOOKS = dict(clip_state=dict(type='mmlvs.ClipStateHook'), random_state=dict(type='mmlvs.RandomStateHook'),
-                    vocabulary=dict(type='mmlvs.VocabularyHook'))
 
 
 @RUNNERS.register_module()
-class Runner(MMEngineRunner):
+class Runner(RunnerRules, MMEngineRunner):
     """The Runner of mmlvs; takes the same settings as mmengine's.
 
     What differs:
         * checkpoints are opened as data only and written atomically;
         * they hold the random states of all ranks, and a resumed run continues exactly as if it had not been
           interrupted;
-        * ``resume`` takes the newest whole checkpoint of the work folder;
+        * ``resume`` takes the newest whole checkpoint of the work folder; where a validation was due at that
+          checkpoint it is run first, since the interruption may have come before its end;
         * several processes run on CPU (gloo) when there is no GPU;
         * metrics receive samples, not dicts; clip state, random state and vocabulary hooks are always there.
-    """
 
-    resumed: bool = False
+    Gradient accumulation (``optim_wrapper.accumulative_counts = n``): an iteration is one forward pass, so
+    ``max_iters`` and the intervals count n times as many; every loss is divided by n, which makes the update that of
+    the mean of the n losses. ReferFormer's loss of a batch is a sum divided by the batch's number of visible target
+    frames (over all ranks), so n steps of batch 1 equal one step of batch n where those numbers are equal. Gradients of
+    an unfinished round do not lie in checkpoints: let checkpoint intervals be multiples of n (mmengine warns when a run
+    is resumed in between).
+    """
 
     # ------------------------------------------------------------ processes
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes; without a GPU the process group is gloo."""
-        if self.distributed and not is_distributed() and not torch.cuda.is_available() and self._launcher == 'pytorch':
-            torch.distributed.init_process_group(backend='gloo')
+        if self.distributed:
+            start_gloo(self._launcher)
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: torch.nn.Module) -> torch.nn.Module:
@@ -53,27 +54,6 @@ class Runner(MMEngineRunner):
             return MMDistributedDataParallel(module=model, broadcast_buffers=False,
                                              find_unused_parameters=self.cfg.get('find_unused_parameters', False))
         return super().wrap_model(model_wrapper_cfg, model)
-
-    # ------------------------------------------------------------ parts
-
-    def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """mmengine's default hooks and the house's own; a hook set to None is left out."""
-        super().register_default_hooks({**_HOUSE_HOOKS, **(hooks or {})})
-
-    def build_evaluator(self, evaluator: Any) -> Any:
-        """An evaluator that hands samples to its metrics."""
-        if isinstance(evaluator, (dict, list)) and not (isinstance(evaluator, dict) and 'metrics' in evaluator):
-            evaluator = dict(type='mmlvs.VideoEvaluator', metrics=evaluator)
-        return super().build_evaluator(evaluator)
-
-    @staticmethod
-    def build_dataloader(dataloader: DataLoader | dict, seed: int | None = None,
-                         diff_rank_seed: bool = False) -> DataLoader:
-        """A data loader with a generator of its own: reading data leaves the training's random numbers alone."""
-        loader = MMEngineRunner.build_dataloader(dataloader, seed=seed, diff_rank_seed=diff_rank_seed)
-        if loader.generator is None:
-            loader.generator = permutation_generator(0 if seed is None else seed)
-        return loader
 
     # ------------------------------------------------------------ files
 
@@ -90,38 +70,14 @@ class Runner(MMEngineRunner):
         state = checkpoint.get('state_dict', checkpoint)
         for pattern, replacement in revise_keys:
             state = {re.sub(pattern, replacement, key): value for key, value in state.items()}
-        missing, unexpected = model.load_state_dict(state, strict=strict)
-        for what, names in (('missing in', missing), ('unknown in', unexpected)):
-            if names:
-                shown = ', '.join(names[:8]) + (f' … and {len(names) - 8} more' if len(names) > 8 else '')
-                self.logger.warning(f'{len(names)} tensors {what} {filename}: {shown}')
+        report_keys(model.load_state_dict(state, strict=strict), filename, self.logger)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
 
-    def resume(self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True,
-               map_location: Any = 'default') -> None:
-        """Continue a run from its checkpoint."""
-        self.resumed = True
-        super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
-
-    def load_or_resume(self) -> None:
-        """Resume from the newest whole checkpoint of the work folder, or load weights, as the settings say."""
-        if not self._has_loaded and self._resume and self._load_from is None:
-            newest = newest_checkpoint(self.work_dir)
-            if newest is None:
-                self.logger.info(f'nothing to resume in {self.work_dir}: starting from the beginning')
-                return
-            self.logger.info(f'resuming from {newest}')
-            self.resume(str(newest))
-            return
-        super().load_or_resume()
-
     def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
         """Write a checkpoint atomically, with the random states of all ranks."""
-        for hook in self.hooks:
-            if isinstance(hook, RandomStateHook):
-                hook.gather()
+        self.gather_random_states()
         if not is_main_process():
             return
         if kwargs.get('backend_args') is None and '://' not in str(out_dir):
@@ -140,13 +96,3 @@ class AtomicLocalBackend(LocalBackend):
 
 
 register_backend('mmlvs_atomic', AtomicLocalBackend, force=True)
-
-
-def newest_checkpoint(work_dir: str | os.PathLike) -> Path | None:
-    """Newest ``epoch_N.pth`` or ``iter_N.pth`` of a folder by its number; None when there is none.
-
-    Files of these names are always whole (they are written beside and renamed), so no pointer file is needed.
-    """
-    found = [(int(match[1]), path) for path in Path(work_dir).glob('*.pth')
-             if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name))]
-    return max(found)[1] if found else None

@@ -58,6 +58,7 @@ def declared_names(cfg: Config) -> set[str]:
 
 def _top_level(cfg: Config) -> Iterator[str]:
     known = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | _TOP_EXTRA
+    known |= {'runner_type', 'strategy'} if 'runner_type' in cfg else {'runner_type'}
     declared = declared_names(cfg)
     for name in cfg.keys():
         if name not in known | declared and not name.startswith('_vars_'):

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
 
+from mmlvs.engine import FSDPStrategy, Runner, StrictOptimWrapperConstructor
+from mmlvs.engine.entry import predict_in_bfloat16, resume_automatically
 from mmlvs.engine.hooks.random_state_hook import random_state, set_random_state
-from mmlvs.engine.runner import newest_checkpoint
+from mmlvs.engine.rules import newest_checkpoint
 from mmlvs.io.checkpoint import CheckpointError, load_checkpoint_file, save_checkpoint_file
+from mmlvs.utils import check_config
+from mmlvs.utils.config_check import ConfigKeyError
+from tests.doors.dummies import dummy_config
 
 
 class Malicious:
@@ -85,3 +92,101 @@ def test_random_state_goes_through_a_file(tmp_path):
     expected = random.random(), np.random.rand(3).tolist(), torch.rand(3).tolist()
     set_random_state(load_checkpoint_file(tmp_path / 'a.pth')['random_states'][0])
     assert (random.random(), np.random.rand(3).tolist(), torch.rand(3).tolist()) == expected
+
+
+class Scores(Hook):
+    """Collects the scores of validations."""
+
+    def __init__(self):
+        self.found = []
+
+    def after_val_epoch(self, runner, metrics=None):
+        self.found.append((runner.epoch, metrics))
+
+
+def train_dummy(work_dir, **settings):
+    runner = Runner.from_cfg(Config(dummy_config(str(work_dir), **settings)))
+    scores = Scores()
+    runner.register_hook(scores)
+    runner.train()
+    return scores.found
+
+
+def test_a_validation_missed_by_a_killed_run_is_made_up_for(tmp_path):
+    """Checkpoints come before validations: one that was due when a run died is done first when it goes on."""
+    found = train_dummy(tmp_path, epochs=2)
+    assert [epoch for epoch, _ in found] == [1, 2]
+    assert train_dummy(tmp_path, epochs=2, resume=True) == found[1:]
+    assert [epoch for epoch, _ in train_dummy(tmp_path / 'new', epochs=1, resume=True)] == [1], 'nothing was missed'
+    assert [epoch for epoch, _ in train_dummy(tmp_path, epochs=3, resume=True)] == [2, 3]
+
+
+def test_training_clears_what_a_killed_one_left_in_the_work_folder(tmp_path):
+    half = tmp_path / '.epoch_1.x1y2.part.pth'
+    half.write_bytes(b'half')
+    (tmp_path / 'notes.part.txt').touch()
+    train_dummy(tmp_path, epochs=1)
+    assert not half.exists() and (tmp_path / 'notes.part.txt').exists() and (tmp_path / 'epoch_1.pth').exists()
+
+
+def test_house_hooks_can_be_left_out(tmp_path):
+    config = dummy_config(str(tmp_path), kind='track')
+    config['default_hooks'].update(clip_state=None, missed_validation=None)
+    kinds = {type(hook).__name__ for hook in Runner.from_cfg(Config(config)).hooks}
+    assert 'RandomStateHook' in kinds and not kinds & {'ClipStateHook', 'MissedValidationHook'}
+
+
+def test_resuming_automatically(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path), load_from='start.pth', resume=False))
+    resume_automatically(cfg)
+    assert cfg.resume is False and cfg.load_from == 'start.pth', 'a run without checkpoint starts as it did'
+    (tmp_path / 'iter_4.pth').touch()
+    resume_automatically(cfg)
+    assert cfg.resume is True and cfg.load_from is None
+
+
+def test_prediction_takes_bfloat16_on_gpus_too():
+    cfg, before = Config(dict(test_cfg=dict())), torch.get_autocast_dtype('cuda')
+    try:
+        predict_in_bfloat16(cfg)
+        assert cfg.test_cfg.fp16 and torch.get_autocast_dtype('cuda') == torch.bfloat16
+    finally:
+        torch.set_autocast_dtype('cuda', before)
+
+
+def test_a_strategy_needs_its_runner(tmp_path):
+    root = Path(__file__).parents[2]
+    strategy = Config.fromfile(root / 'configs/_base_/strategies/fsdp.py').to_dict()
+    config = dummy_config(str(tmp_path))
+    check_config(Config({**config, **strategy}))
+    with pytest.raises(ConfigKeyError, match="the Runner .* has no 'strategy'"):
+        check_config(Config({**config, 'strategy': strategy['strategy']}))
+    strategy['strategy']['model_wrapper']['sharding_strateg'] = 'FULL_SHARD'
+    with pytest.raises(ConfigKeyError, match="did you mean 'sharding_strategy'"):
+        check_config(Config({**config, **strategy}))
+
+
+def test_shards_are_written_as_whole_models_only():
+    with pytest.raises(ValueError, match="state_dict_cfg 'local', expected \"full\""):
+        FSDPStrategy(state_dict_cfg='local')
+
+
+class Sharded(torch.nn.Module):
+    """A model whose layer hides behind the name that FSDP puts between."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Module()
+        self.head._fsdp_wrapped_module = torch.nn.Linear(2, 2)
+
+
+def test_parameter_groups_see_through_shards():
+    def build(key):
+        return StrictOptimWrapperConstructor(
+            dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1.0)),
+            dict(custom_keys={key: dict(lr_mult=0.5)}))(Sharded())
+
+    rates = [group['lr'] for group in build('head.bias').optimizer.param_groups]
+    assert sorted(rates) == [0.5, 1.0]
+    with pytest.raises(ValueError, match="'haed.bias'.* match no parameter; the parts of this model are .*'head'"):
+        build('haed.bias')

@@ -1,8 +1,9 @@
-"""Hooks: clip state, random numbers, vocabulary, pictures."""
+"""Hooks: clip state, random numbers, vocabulary, pictures, missed validation."""
 
 from mmlvs.engine.hooks.clip_state_hook import ClipStateHook
+from mmlvs.engine.hooks.missed_validation_hook import MissedValidationHook
 from mmlvs.engine.hooks.random_state_hook import RandomStateHook
 from mmlvs.engine.hooks.visualization_hook import ClipVisualizationHook
 from mmlvs.engine.hooks.vocabulary_hook import VocabularyHook
 
-__all__ = ['ClipStateHook', 'ClipVisualizationHook', 'RandomStateHook', 'VocabularyHook']
+__all__ = ['ClipStateHook', 'ClipVisualizationHook', 'MissedValidationHook', 'RandomStateHook', 'VocabularyHook']

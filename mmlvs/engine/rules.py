@@ -1,0 +1,93 @@
+"""What all Runners of mmlvs have in common."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner as MMEngineRunner
+from torch.utils.data import DataLoader
+
+from mmlvs.datasets.samplers import permutation_generator
+from mmlvs.engine.hooks import RandomStateHook
+from mmlvs.io.atomic import remove_parts
+
+_HOUSE_HOOKS = dict(
+    clip_state=dict(type='mmlvs.ClipStateHook'), random_state=dict(type='mmlvs.RandomStateHook'),
+    vocabulary=dict(type='mmlvs.VocabularyHook'), missed_validation=dict(type='mmlvs.MissedValidationHook'))
+
+
+class RunnerRules:
+    """Rules put in front of one of mmengine's Runners.
+
+    * ``resume`` takes the newest whole checkpoint of the work folder, and what a killed run left half-written goes;
+    * random states of all ranks lie in every checkpoint;
+    * metrics receive samples, not dicts; reading data leaves the training's random numbers alone;
+    * the hooks for clip state, random state, vocabulary and missed validation are always there.
+    """
+
+    resumed: bool = False
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """mmengine's default hooks and the house's own; a hook set to None is left out."""
+        house = {**_HOUSE_HOOKS, **(hooks or {})}
+        super().register_default_hooks({name: hook for name, hook in house.items()
+                                        if hook is not None or name not in _HOUSE_HOOKS})
+
+    def build_evaluator(self, evaluator: Any) -> Any:
+        """An evaluator that hands samples to its metrics."""
+        if isinstance(evaluator, (dict, list)) and not (isinstance(evaluator, dict) and 'metrics' in evaluator):
+            evaluator = dict(type='mmlvs.VideoEvaluator', metrics=evaluator)
+        return super().build_evaluator(evaluator)
+
+    @staticmethod
+    def build_dataloader(dataloader: DataLoader | dict, seed: int | None = None,
+                         diff_rank_seed: bool = False) -> DataLoader:
+        """A data loader with a generator of its own: reading data leaves the training's random numbers alone."""
+        loader = MMEngineRunner.build_dataloader(dataloader, seed=seed, diff_rank_seed=diff_rank_seed)
+        if loader.generator is None:
+            loader.generator = permutation_generator(0 if seed is None else seed)
+        return loader
+
+    def train(self) -> Any:
+        """Train; temporary files that a killed training left in the work folder are removed first."""
+        if is_main_process():
+            for path in remove_parts(self.work_dir):
+                self.logger.info(f'removed {path}, which an interrupted run had not finished')
+        return super().train()
+
+    def resume(self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True,
+               map_location: Any = 'default') -> None:
+        """Continue a run from its checkpoint."""
+        self.resumed = True
+        super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+
+    def load_or_resume(self) -> None:
+        """Resume from the newest whole checkpoint of the work folder, or load weights, as the settings say."""
+        if self._has_loaded or self._resume is not True or self._load_from is not None:
+            super().load_or_resume()
+            return
+        newest = newest_checkpoint(self.work_dir)
+        if newest is None:
+            self.logger.info(f'nothing to resume in {self.work_dir}: starting from the beginning')
+            return
+        self.logger.info(f'resuming from {newest}')
+        self.resume(str(newest))
+        self._has_loaded = True
+
+    def gather_random_states(self) -> None:
+        """Collect the random states of all ranks for the checkpoint that rank 0 is about to write."""
+        for hook in self.hooks:
+            if isinstance(hook, RandomStateHook):
+                hook.gather()
+
+
+def newest_checkpoint(work_dir: str | os.PathLike) -> Path | None:
+    """Newest ``epoch_N.pth`` or ``iter_N.pth`` of a folder by its number; None when there is none.
+
+    Files of these names are always whole (they are written beside and renamed), so no pointer file is needed.
+    """
+    found = [(int(match[1]), path) for path in Path(work_dir).glob('*.pth')
+             if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name))]
+    return max(found)[1] if found else None
