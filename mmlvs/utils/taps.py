@@ -5,15 +5,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import torch
+
 _recorder: ContextVar[dict[str, Any] | None] = ContextVar('mmlvs_taps', default=None)
 
 
 def tap(name: str, value: Any) -> Any:
     """Mark a stage: give ``value`` back, and keep it under ``name`` while a recorder is active.
 
-    A name that occurs again gets the later value.
+    A name that occurs again gets the later value. Compiled and exported networks have no stages to look at.
     """
-    taps = _recorder.get()
+    taps = None if torch.compiler.is_compiling() else _recorder.get()
     if taps is not None:
         taps[name] = value
     return value

@@ -13,10 +13,13 @@ Curve = list[tuple[float, float]]
 def read_scalars(path: str | os.PathLike) -> dict[str, Curve]:
     """Read a ``scalars.json`` of a work folder: on each line a JSON object with ``step`` and numbers.
 
-    A last line cut off by a kill is left out; where a resumed run repeats a step, the later value counts.
+    Steps are iterations. Scores of a validation, whose ``step`` may be an epoch, count at the last iteration logged
+    before them, and its times are called ``val/time`` and ``val/data_time``. A last line cut off by a kill is left out;
+    where a step is repeated, the later value counts.
 
     Args:
-        path: the file, or a work folder, whose newest ``vis_data/scalars.json`` is taken.
+        path: the file, or a work folder. Of a folder, the logs of its newest run and of the runs that this one resumed
+            are joined: a log cuts the ones before it off at its own first step.
 
     Returns:
         For each name its points (step, value) in the order of steps.
@@ -25,9 +28,21 @@ def read_scalars(path: str | os.PathLike) -> dict[str, Curve]:
         FileNotFoundError: no such file, or none in the folder.
         ValueError: a line that is no JSON object.
     """
-    path = _find_scalars(Path(path))
+    points: dict[str, dict[float, float]] = {}
+    for log in _find_scalars(Path(path)):
+        found = _read_log(log)
+        start = min((step for curve in found.values() for step in curve), default=float('inf'))
+        points = {name: {step: y for step, y in curve.items() if step < start} for name, curve in points.items()}
+        for name, curve in found.items():
+            points.setdefault(name, {}).update(curve)
+    return {name: sorted(curve.items()) for name, curve in points.items() if curve}
+
+
+def _read_log(path: Path) -> dict[str, dict[float, float]]:
+    """Name -> step -> value of one file."""
     lines = path.read_text(encoding='utf-8').splitlines()
     points: dict[str, dict[float, float]] = {}
+    last = 0
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -37,13 +52,15 @@ def read_scalars(path: str | os.PathLike) -> dict[str, Curve]:
             if number == len(lines):
                 break
             raise ValueError(f'{path}, line {number}: expected a JSON object, found {line[:60]!r}') from error
-        step = record.get('step', record.get('iter'))
+        step = record.get('iter', record.get('step'))
         if step is None:
             continue  # the header line, or a record of another kind
+        last = step = record['iter'] if 'iter' in record else max(step, last)
         for name, value in record.items():
             if name not in ('step', 'iter', 'epoch') and isinstance(value, (int, float)):
-                points.setdefault(name, {})[step] = value
-    return {name: sorted(found.items()) for name, found in points.items()}
+                own = 'iter' not in record and name in ('time', 'data_time')
+                points.setdefault(f'val/{name}' if own else name, {})[step] = value
+    return points
 
 
 def plot_curves(path: str | os.PathLike, panels: Mapping[str, Mapping[str, Curve]], *, x_label: str = 'iteration',
@@ -105,12 +122,14 @@ def smooth(points: Sequence[tuple[float, float]], window: int) -> Curve:
             for i, (x, _) in enumerate(points)]
 
 
-def _find_scalars(path: Path) -> Path:
+def _find_scalars(path: Path) -> list[Path]:
+    """The file itself, or the logs of the newest work folder under a folder, from the first run to the last."""
     if path.is_dir():
         found = sorted(path.glob('**/scalars.json'), key=lambda item: item.stat().st_mtime)
         if not found:
             raise FileNotFoundError(f'{path} holds no scalars.json: expected the work folder of a training run')
-        return found[-1]
+        work = found[-1].parents[2]  # <work folder>/<time of start>/vis_data/scalars.json
+        return sorted((log for log in found if log.parents[2] == work), key=lambda log: log.parents[1].name)
     if not path.is_file():
         raise FileNotFoundError(f'no log at {path}: expected a scalars.json or a work folder')
-    return path
+    return [path]

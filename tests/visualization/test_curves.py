@@ -20,6 +20,24 @@ def test_read_scalars(tmp_path):
     assert read_scalars(tmp_path) == expected
 
 
+def test_validation_counts_at_the_iteration_before_it(tmp_path):
+    log = tmp_path / 'vis_data' / 'scalars.json'
+    write_log(log, [{'loss': 3.0, 'time': 0.5, 'iter': 10, 'step': 10}, {'J': 40.0, 'time': 9.0, 'step': 0},
+                    {'loss': 2.0, 'time': 0.5, 'iter': 20, 'step': 20}, {'J': 45.0, 'time': 9.0, 'step': 1}])
+    assert read_scalars(log) == {'loss': [(10, 3.0), (20, 2.0)], 'J': [(10, 40.0), (20, 45.0)],
+                                 'time': [(10, 0.5), (20, 0.5)], 'val/time': [(10, 9.0), (20, 9.0)]}
+
+
+def test_a_resumed_run_goes_on_where_it_resumed(tmp_path):
+    for name, steps in (('20240101_000000', (10, 20, 30)), ('20240101_000001', (20, 40))):
+        write_log(tmp_path / name / 'vis_data' / 'scalars.json',
+                  [{'loss': float(step + int(name[-1])), 'iter': step} for step in steps])
+    assert read_scalars(tmp_path) == {'loss': [(10, 10.0), (20, 21.0), (40, 41.0)]}
+    assert read_scalars(tmp_path / '20240101_000000')['loss'][-1] == (30, 30.0)
+    write_log(tmp_path / '20240102_000000' / 'vis_data' / 'scalars.json', [{'loss': 1.0, 'iter': 10}])
+    assert read_scalars(tmp_path) == {'loss': [(10, 1.0)]}  # begun anew
+
+
 def test_read_explains(tmp_path):
     with pytest.raises(FileNotFoundError, match='no log at'):
         read_scalars(tmp_path / 'scalars.json')
