@@ -2,6 +2,7 @@
 #
 #   mmlvs_venv runtime|tests   makes or reuses the environment and sets MMLVS_PY, its Python
 #   mmlvs_any_python           sets MMLVS_PY without installing: $PYTHON, an active environment, .venv, python
+#   mmlvs_srun PARTITION NAME  runs a command under Slurm
 #
 # MMLVS_VENV   where the environment lies (default: .venv in the checkout). An environment that was not made by these
 #              tools is used as it is and never changed.
@@ -204,4 +205,16 @@ mmlvs_any_python() {
     fi
   done
   mmlvs_die "no Python found." "Run 'bash tools/quickstart.sh' once, which makes one in .venv, or activate your environment."
+}
+
+# Run a command under Slurm, one process a GPU: mmlvs_srun PARTITION JOB_NAME COMMAND...
+mmlvs_srun() {
+  local gpus=${GPUS:-8} node=${GPUS_PER_NODE:-8} gres extra
+  [ "$gpus" -ge "$node" ] || node=$gpus
+  gres=${GRES-gpu:$node}
+  read -ra extra <<<"${SRUN_ARGS:-}"
+  command -v srun >/dev/null 2>&1 || mmlvs_die "there is no srun here." \
+    "Run this on a node that submits to Slurm, or use tools/dist_train.sh and tools/dist_test.sh without Slurm."
+  srun -p "$1" --job-name="$2" ${gres:+--gres="$gres"} --ntasks="$gpus" --ntasks-per-node="$node" \
+    --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${extra[@]+"${extra[@]}"} "${@:3}"
 }

@@ -78,11 +78,23 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     # ------------------------------------------------------------ files
 
     def optim_state_dict(self) -> dict:
-        """State of the whole optimiser on rank 0, with names for parameters."""
-        state = FullyShardedDataParallel.optim_state_dict(self.model, self.optim_wrapper.optimizer)
+        """State of the whole optimiser on rank 0, with names for parameters.
+
+        Kinds of state (first and second moments, ...) are gathered one after the other: torch gathers all into one
+        buffer and makes no copy of it on CPU, where the last kind would be saved in place of all.
+        """
+        optimizer = self.optim_wrapper.optimizer
+        shards, whole = optimizer.state_dict(), {}
+        kinds = set().union(*all_gather_object([kind for state in shards['state'].values() for kind in state]))
+        for kind in sorted(kinds) or ['']:
+            state = {key: {kind: value[kind]} for key, value in shards['state'].items() if kind in value}
+            part = FullyShardedDataParallel.optim_state_dict(self.model, optimizer, {**shards, 'state': state})
+            for name, value in part.get('state', {}).items():
+                whole.setdefault(name, {}).update(value)
+        part = {**part, 'state': whole} if is_main_process() else {}
         if is_main_process() and self.optim_wrapper.base_param_settings is not None:
-            state['base_param_settings'] = self.optim_wrapper.base_param_settings
-        return state
+            part['base_param_settings'] = self.optim_wrapper.base_param_settings
+        return part
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
         """Take this rank's shards of the state of a whole optimiser."""

@@ -5,11 +5,11 @@ from mmlvs.models.data_preprocessor import ClipDataPreprocessor
 from mmlvs.models.decoders import CrossModalFPN, DeformableTransformer, DynamicMaskHead
 from mmlvs.models.losses import ReferFormerCriterion
 from mmlvs.models.matchers import ClipMatcher
-from mmlvs.models.segmentors import ReferFormer, VideoSegmentor
+from mmlvs.models.segmentors import PerClipNetwork, ReferFormer, VideoSegmentor
 from mmlvs.models.text_encoders import PretrainedTokenizer, RobertaTextEncoder, WordTokenizer
 
 __all__ = [
     'ClipDataPreprocessor', 'ClipMatcher', 'CrossModalFPN', 'DeformableTransformer', 'DynamicMaskHead',
-    'PretrainedTokenizer', 'ReferFormer', 'ReferFormerCriterion', 'ResNetBackbone', 'RobertaTextEncoder',
-    'SwinBackbone', 'VideoSegmentor', 'VideoSwinBackbone', 'WordTokenizer'
+    'PerClipNetwork', 'PretrainedTokenizer', 'ReferFormer', 'ReferFormerCriterion', 'ResNetBackbone',
+    'RobertaTextEncoder', 'SwinBackbone', 'VideoSegmentor', 'VideoSwinBackbone', 'WordTokenizer'
 ]

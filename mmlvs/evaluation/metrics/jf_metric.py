@@ -11,7 +11,7 @@ import numpy as np
 from mmlvs.evaluation.functional.baselines import BASELINES
 from mmlvs.evaluation.functional.davis import frame_scores
 from mmlvs.evaluation.metrics.video_metric import Key, VideoMetric
-from mmlvs.io.atomic import atomic_path
+from mmlvs.io.atomic import atomic_path, remove_parts
 from mmlvs.registry import METRICS
 from mmlvs.structures import VideoSegDataSample
 
@@ -158,6 +158,7 @@ class JFMetric(VideoMetric):
                     for name in ('J', 'F', 'J&F')}
         if self.output_dir is not None:
             folder = Path(self.output_dir)
+            remove_parts(folder)  # what a killed test left
             lines = [{'video': row['video'], 'expression': row['expression'], 'text': row['text'],
                       **{c: ' '.join(row['groups'][c]) for c in self.group_by},
                       'frames': row['frames'], **_means([row], sources)} for row in rows]

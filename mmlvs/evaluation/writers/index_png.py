@@ -10,6 +10,7 @@ from torch import Tensor
 from mmlvs.evaluation.metrics import VideoMetric
 from mmlvs.evaluation.writers.checks import check_original, file_name
 from mmlvs.evaluation.writers.merge import annotator_sets, merge_scores
+from mmlvs.io.atomic import remove_parts
 from mmlvs.io.masks import write_index_png
 from mmlvs.registry import METRICS
 from mmlvs.structures import VideoSegDataSample
@@ -59,7 +60,9 @@ class RefDavisWriter(VideoMetric):
                 yield (video, f'anno_{number}', frame), len(rows)
 
     def aggregate(self, records: dict[tuple[str, str, str], int]) -> dict[str, float]:
-        """Numbers of ``videos`` and index maps (``files``) written."""
+        """Numbers of ``videos`` and index maps (``files``) written; what an interrupted test left unfinished goes."""
+        for video, annotators in {key[:2] for key in records}:
+            remove_parts(self.out_dir / annotators / video)
         return dict(videos=float(len({video for video, _, _ in records})), files=float(len(records)))
 
 

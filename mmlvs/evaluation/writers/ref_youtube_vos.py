@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmlvs.evaluation.metrics import VideoMetric
 from mmlvs.evaluation.writers.checks import check_original, file_name
-from mmlvs.io.atomic import atomic_path
+from mmlvs.io.atomic import atomic_path, remove_parts
 from mmlvs.io.masks import write_mask_png
 from mmlvs.registry import METRICS
 from mmlvs.structures import VideoSegDataSample
@@ -57,6 +57,8 @@ class RefYouTubeVOSWriter(VideoMetric):
     def aggregate(self, records: dict[tuple[str, str, str], int]) -> dict[str, float]:
         """Check that every expression has all frames, and make the archive.
 
+        What an interrupted test left unfinished beside the files is removed; no rank writes any more.
+
         Returns:
             ``videos``, ``expressions`` and ``frames`` written.
 
@@ -71,8 +73,11 @@ class RefYouTubeVOSWriter(VideoMetric):
             more = f' and {len(short) - _SHOWN} more' if len(short) > _SHOWN else ''
             raise RuntimeError(f'frames are missing for {len(short)} expressions ({", ".join(short[:_SHOWN])}{more}); '
                                'the server wants every listed frame: test all clips of every video, then write again')
+        members = [self.member(key) for key in records]
+        for folder in {self.out_dir, *((self.out_dir / member).parent for member in members)}:
+            remove_parts(folder)
         if self.archive is not None:
-            zip_files(self.out_dir, [self.member(key) for key in records], self.out_dir / self.archive)
+            zip_files(self.out_dir, members, self.out_dir / self.archive)
         videos = {video for video, _ in counts}
         return dict(videos=float(len(videos)), expressions=float(len(counts)), frames=float(len(records)))
 

@@ -94,11 +94,12 @@ class CrossModalFPN(nn.Module):
             y = self.laterals[i](features.flatten(0, 1)).unflatten(0, (len(seen), frames))  # R T C h w
             y = self.blocks[i].attend_pixels(y.permute(0, 1, 3, 4, 2), place[seen], hidden)  # R T h w C
             rows = slice(None) if i else clip_of  # R is B at the finest stride, E elsewhere
+            near = place[clip_of]  # E T h w C
             parts = []
-            for block in frame_blocks(frames):  # from here on frames do not see each other
-                near = place[clip_of] if place.shape[1] == 1 else place[clip_of, block]
-                parts.append(self._merge(i, y[rows, block], near, text, None if x is None else x[:, block]))
-            x = tap(f'fpn{i}', parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))  # E T C h w
+            for block in frame_blocks(frames, near[:, 0, ..., 0].numel(), near.device):  # frames do not meet any more
+                where = near if near.shape[1] == 1 else near[:, block]
+                parts.append(self._merge(i, y[rows, block], where, text, None if x is None else x[:, block]))
+            x = tap(f'fpn{i}', _join(parts))
         return self.mask_features(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # E*T m h w -> E T m h w
 
     def _merge(self, i: int, x: Tensor, position: Tensor, text: Words, coarser: Tensor | None) -> Tensor:
@@ -108,7 +109,15 @@ class CrossModalFPN(nn.Module):
         x = x.permute(0, 1, 4, 2, 3).flatten(0, 1)  # E T h w C -> E*T C h w
         if coarser is not None:
             x = x + F.interpolate(coarser.flatten(0, 1), size=x.shape[-2:], mode='nearest')
-        return F.relu(self.outputs[i](x)).unflatten(0, rows)  # E*T C h w -> E T C h w
+        return F.relu(self.outputs[i](x), inplace=True).unflatten(0, rows)  # E*T C h w -> E T C h w
+
+
+def _join(parts: Sequence[Tensor]) -> Tensor:
+    """Blocks of frames (E, t, C, h, w) as one (E, T, C, h, w), with channels last in memory where there are several."""
+    if len(parts) == 1:
+        return parts[0]
+    joined = torch.cat([part.permute(0, 1, 3, 4, 2) for part in parts], dim=1)  # E T h w C
+    return joined.permute(0, 1, 4, 2, 3)
 
 
 def _conv_norm(in_channels: int, out_channels: int, kernel: int, groups: int) -> nn.Sequential:

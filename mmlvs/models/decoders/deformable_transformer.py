@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mmlvs.models.layers.blocks import frame_blocks
-from mmlvs.models.layers.deformable_attention import DeformableAttention
+from mmlvs.models.layers.blocks import by_tokens, frame_blocks
+from mmlvs.models.layers.deformable_attention import DeformableAttention, level_sizes
+from mmlvs.models.layers.recompute import run_layer
 from mmlvs.registry import MODELS
 from mmlvs.utils import tap
 
@@ -100,10 +101,11 @@ def pixel_centres(shapes: Sequence[tuple[int, int]], valid_ratios: Tensor) -> Te
         (N, S, levels, 2) x, y; 1 is the end of a level's map, padding included.
     """
     centres = []
+    sizes = level_sizes(shapes, valid_ratios)  # levels 2
     for level, (h, w) in enumerate(shapes):
         options = dict(dtype=valid_ratios.dtype, device=valid_ratios.device)
         y, x = torch.meshgrid(torch.arange(h, **options) + 0.5, torch.arange(w, **options) + 0.5, indexing='ij')
-        size = valid_ratios[:, None, level] * valid_ratios.new_tensor([w, h])  # N 1 2
+        size = valid_ratios[:, None, level] * sizes[level]  # N 1 2
         centres.append(torch.stack([x, y], dim=-1).view(1, -1, 2) / size)  # N h*w 2
     return torch.cat(centres, dim=1)[:, :, None] * valid_ratios[:, None]  # N S 1 2, N 1 levels 2 -> N S levels 2
 
@@ -124,7 +126,8 @@ class FeedForward(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x + self.layers(x))
+        """(N, S, C) -> (N, S, C)."""
+        return by_tokens(lambda tokens: self.norm(tokens + self.layers(tokens)), x)
 
 
 class DeformableEncoderLayer(nn.Module):
@@ -189,11 +192,14 @@ class DeformableDecoderLayer(nn.Module):
 
 
 class DeformableEncoder(nn.Module):
-    """A stack of :class:`DeformableEncoderLayer`; arguments as there, and ``num_layers``."""
+    """A stack of :class:`DeformableEncoderLayer`; arguments as there, ``num_layers``, and ``with_cp`` (recompute the
+    layers in the backward pass)."""
 
     def __init__(self, *, num_layers: int, channels: int = 256, num_heads: int = 8, num_levels: int = 4,
-                 num_points: int = 4, feedforward_channels: int = 2048, dropout: float = 0.1) -> None:
+                 num_points: int = 4, feedforward_channels: int = 2048, dropout: float = 0.1,
+                 with_cp: bool = False) -> None:
         super().__init__()
+        self.with_cp = with_cp
         self.layers = nn.ModuleList(
             DeformableEncoderLayer(channels=channels, num_heads=num_heads, num_levels=num_levels, num_points=num_points,
                                    feedforward_channels=feedforward_channels, dropout=dropout)
@@ -203,9 +209,10 @@ class DeformableEncoder(nn.Module):
         """Memory (N, S, C); values under padding are not zeroed."""
         references = pixel_centres(levels.shapes, levels.valid_ratios)  # N S levels 2
         tokens = levels.tokens
-        blocks = [(block, levels[block]) for block in frame_blocks(len(tokens))]
+        blocks = [(block, levels[block]) for block in frame_blocks(*tokens.shape[:2], tokens.device)]
         for i, layer in enumerate(self.layers):
-            parts = [layer(tokens[block], part, references[block]) for block, part in blocks]
+            parts = [run_layer(layer, tokens[block], part, references[block], with_cp=self.with_cp)
+                     for block, part in blocks]
             tokens = tap(f'encoder_layer{i}', parts[0] if len(parts) == 1 else torch.cat(parts))
         return tokens
 
@@ -215,13 +222,14 @@ class DeformableDecoder(nn.Module):
 
     Args:
         refine: whether the box of a layer becomes the reference of the next; else all layers keep the first centre.
+        with_cp: recompute the layers in the backward pass.
     """
 
     def __init__(self, *, num_layers: int, channels: int = 256, num_heads: int = 8, num_levels: int = 4,
-                 num_points: int = 4, feedforward_channels: int = 2048, dropout: float = 0.1,
-                 refine: bool = True) -> None:
+                 num_points: int = 4, feedforward_channels: int = 2048, dropout: float = 0.1, refine: bool = True,
+                 with_cp: bool = False) -> None:
         super().__init__()
-        self.refine = refine
+        self.refine, self.with_cp = refine, with_cp
         self.layers = nn.ModuleList(
             DeformableDecoderLayer(channels=channels, num_heads=num_heads, num_levels=num_levels, num_points=num_points,
                                    feedforward_channels=feedforward_channels, dropout=dropout)
@@ -244,7 +252,7 @@ class DeformableDecoder(nn.Module):
         x = content
         for layer, box_head in zip(self.layers, box_heads, strict=True):
             scale = ratios if reference.shape[-1] == 2 else torch.cat([ratios, ratios], dim=-1)
-            x = layer(x, position, reference[:, :, None] * scale, memory, levels)
+            x = run_layer(layer, x, position, reference[:, :, None] * scale, memory, levels, with_cp=self.with_cp)
             x = x if between is None else between(x)
             change = box_head(x)  # N q 4
             known = reference.shape[-1]
@@ -272,15 +280,16 @@ class DeformableTransformer(nn.Module):
         encoder_points, decoder_points: sampled points of each head and level.
         dropout: see the layers.
         refine: iterative refinement of the boxes.
+        with_cp: recompute the layers in the backward pass instead of keeping their activations (saves memory).
     """
 
     def __init__(self, *, channels: int = 256, num_heads: int = 8, encoder_layers: int = 4, decoder_layers: int = 4,
                  feedforward_channels: int = 2048, num_levels: int = 4, encoder_points: int = 4,
-                 decoder_points: int = 4, dropout: float = 0.1, refine: bool = True) -> None:
+                 decoder_points: int = 4, dropout: float = 0.1, refine: bool = True, with_cp: bool = False) -> None:
         super().__init__()
         self.channels, self.num_levels, self.num_layers, self.refine = channels, num_levels, decoder_layers, refine
         options = dict(channels=channels, num_heads=num_heads, num_levels=num_levels,
-                       feedforward_channels=feedforward_channels, dropout=dropout)
+                       feedforward_channels=feedforward_channels, dropout=dropout, with_cp=with_cp)
         self.level_embed = nn.Parameter(torch.empty(num_levels, channels))
         self.encoder = DeformableEncoder(num_layers=encoder_layers, num_points=encoder_points, **options)
         self.decoder = DeformableDecoder(num_layers=decoder_layers, num_points=decoder_points, refine=refine, **options)

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from mmlvs.models.layers.blocks import by_tokens
 
 Shapes = Sequence[tuple[int, int]]
 KERNEL_BATCH = 64  # the compiled kernel takes at most this many samples, or a multiple of it
@@ -24,20 +26,36 @@ def sample_and_weight(value: Tensor, shapes: Shapes, locations: Tensor, weights:
     Returns:
         (N, Q, heads * d).
     """
-    value, locations, weights = _full_precision(value, locations, weights)
+    return _sample_maps(_level_maps(value, shapes), locations, weights)
+
+
+def _level_maps(value: Tensor, shapes: Shapes) -> list[Tensor]:
+    """Values (N, S, heads, d) as maps (N*heads, d, h, w) of every level, at least in float32."""
+    (value, ) = _full_precision(value)
     n, _, heads, d = value.shape
-    queries, points = locations.shape[1], locations.shape[4]
+    maps = value.permute(0, 2, 3, 1).reshape(n * heads, d, -1)  # N S heads d -> N*heads d S
+    return [level.reshape(n * heads, d, h, w)  # N*heads d h*w -> N*heads d h w
+            for (h, w), level in zip(shapes, maps.split([h * w for h, w in shapes], dim=2), strict=True)]
+
+
+def _sample_maps(maps: Sequence[Tensor], locations: Tensor, weights: Tensor) -> Tensor:
+    """As :func:`sample_and_weight`, from the maps of :func:`_level_maps`."""
+    _, locations, weights = _full_precision(maps[0], locations, weights)
+    n, queries, heads, _, points = weights.shape
+    channels = maps[0].shape[1]  # d
     # queries last: sums over the few points then run along memory
     grids = (2 * locations - 1).permute(3, 0, 2, 4, 1, 5).flatten(1, 2)  # N Q heads l p 2 -> l N*heads p Q 2
     weights = weights.permute(3, 0, 2, 4, 1).reshape(-1, n * heads, 1, points, queries)  # -> l N*heads 1 p Q
-    maps = value.permute(0, 2, 3, 1).reshape(n * heads, d, -1)  # N S heads d -> N*heads d S
-    total = value.new_zeros((n * heads, d, queries))
-    for (h, w), level, grid, weight in zip(shapes, maps.split([h * w for h, w in shapes], dim=2), grids, weights,
-                                           strict=True):
-        level = level.reshape(n * heads, d, h, w)  # N*heads d h*w -> N*heads d h w
+    total = maps[0].new_zeros((n * heads, channels, queries))
+    for level, grid, weight in zip(maps, grids, weights, strict=True):
         sampled = F.grid_sample(level, grid, mode='bilinear', padding_mode='zeros', align_corners=False)
         total = total + (sampled * weight).sum(dim=2)  # N*heads d p Q -> N*heads d Q
-    return total.reshape(n, heads * d, queries).transpose(1, 2)  # N*heads d Q -> N Q heads*d
+    return total.reshape(n, heads * channels, queries).transpose(1, 2)  # N*heads d Q -> N Q heads*d
+
+
+def level_sizes(shapes: Shapes, like: Tensor) -> Tensor:
+    """Width and height of every level, (levels, 2), in the type and on the device of ``like``."""
+    return torch.stack([like.new_full((), side) for h, w in shapes for side in (w, h)]).view(-1, 2)
 
 
 @cache
@@ -125,8 +143,7 @@ class DeformableAttention(nn.Module):
         weights = weights.view(n, queries, heads, levels, points)
         centres = references[:, :, None, :, None, :2]  # N Q levels . -> N Q 1 levels 1 2
         if references.shape[-1] == 2:
-            scale = offsets.new_tensor([(w, h) for h, w in shapes])[:, None]  # levels 1 2
-            return centres + offsets / scale, weights
+            return centres + offsets / level_sizes(shapes, offsets)[:, None], weights
         if references.shape[-1] == 4:
             return centres + offsets / points * references[:, :, None, :, None, 2:] * 0.5, weights
         raise ValueError(f'references must have 2 (points) or 4 (boxes) numbers, found {references.shape[-1]}')
@@ -155,10 +172,13 @@ class DeformableAttention(nn.Module):
         if padding is not None:
             value = value.masked_fill(padding[..., None], 0)
         value = value.view(*value.shape[:2], self.num_heads, -1)  # N S C -> N S heads d
-        locations, weights = self.locate(query, references, shapes)
         kernel = compiled_kernel() if value.is_cuda and not torch.compiler.is_compiling() else None
         if kernel is None or len(value) == 0:
-            out = sample_and_weight(value, shapes, locations, weights)
+            sample = partial(_sample_maps, _level_maps(value, shapes))
         else:
-            out = _sample_compiled(kernel, value, shapes, locations, weights)
-        return self.output_proj(out.to(value.dtype))
+            sample = partial(_sample_compiled, kernel, value, shapes)
+
+        def read(query: Tensor, references: Tensor) -> Tensor:
+            return self.output_proj(sample(*self.locate(query, references, shapes)).to(value.dtype))
+
+        return by_tokens(read, query, references)

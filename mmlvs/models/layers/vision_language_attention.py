@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlvs.models.layers.blocks import by_tokens
+
 
 class VisionLanguageFusion(nn.Module):
     """Pixels weighted by what they read from the words: ``pixels * attention(pixels, words)``, element by element.
@@ -31,9 +33,13 @@ class VisionLanguageFusion(nn.Module):
         Returns:
             (E, N, C).
         """
-        read, _ = self.attention(x, memory + memory_position, memory, key_padding_mask=memory_padding,
-                                 need_weights=False)
-        return x * read
+        keys = memory + memory_position
+
+        def attend(x: Tensor) -> Tensor:
+            read, _ = self.attention(x, keys, memory, key_padding_mask=memory_padding, need_weights=False)
+            return x * read
+
+        return by_tokens(attend, x)
 
 
 class VisionLanguageBlock(nn.Module):
@@ -94,12 +100,15 @@ class VisionLanguageBlock(nn.Module):
     def attend_words(self, x: Tensor, position: Tensor, words: Tensor, word_position: Tensor,
                      word_padding: Tensor | None = None) -> Tensor:
         """Second step and feed-forward layer. Shapes as in :meth:`forward`."""
-        shape = x.shape
-        query = (x + position).flatten(1, 3)  # E T h w C -> E T*h*w C
-        read, _ = self.text_attention(query, words + word_position, words, key_padding_mask=word_padding,
-                                      need_weights=False)
-        x = self.text_norm(x + self.dropout(read.view(shape)))
-        return self.feedforward_norm(x + self.dropout(self.feedforward(x)))
+        keys = words + word_position
+
+        def attend(x: Tensor, position: Tensor) -> Tensor:  # every pixel for itself: rows of the frames, E T h' w C
+            query = (x + position).flatten(1, 3)  # E T h' w C -> E T*h'*w C
+            read, _ = self.text_attention(query, keys, words, key_padding_mask=word_padding, need_weights=False)
+            x = self.text_norm(x + self.dropout(read.view(x.shape)))
+            return self.feedforward_norm(x + self.dropout(self.feedforward(x)))
+
+        return by_tokens(attend, x, position, axis=2)
 
 
 def _resize(x: Tensor, size: tuple[int, int], mode: str = 'nearest') -> Tensor:

@@ -34,7 +34,7 @@ class VideoFeatures:
         levels: (B, T, C, h, w) projected to the transformer's width, at strides 8, 16, 32, 64.
         paddings: (B, T, h, w) bool at strides 4, 8, 16, 32, 64; True = padding.
         positions: (B, T, C, h, w) at the same strides; T = 1 when it is the same in all frames.
-        padded: whether anything is padding at all.
+        padded: whether anything may be padding at all.
     """
 
     maps: list[Tensor]
@@ -146,13 +146,14 @@ class ReferFormer(VideoSegmentor):
             levels.append(tap(f'proj{i}', x))
         sizes = [maps[0].shape[-2:], *(x.shape[-2:] for x in levels)]
         paddings = [_resize_padding(padding, size) for size in sizes]
-        same = torch.equal(padding, padding[:, :1].expand_as(padding))
+        same, padded = False, True
+        if not torch.compiler.is_compiling():  # a recorded network must not depend on what these clips are like
+            same, padded = torch.equal(padding, padding[:, :1].expand_as(padding)), bool(padding.any())
         positions = [self.frame_position(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # B*T C h w -> B T C h w
                      for x in (x[:, :1] if same else x for x in paddings)]
         for i, (x, y) in enumerate(zip(paddings, positions, strict=True)):
             tap(f'pos{i}', y.expand(-1, tap(f'pad_mask{i}', x).shape[1], -1, -1, -1))
-        return VideoFeatures(maps=maps, levels=levels, paddings=paddings, positions=positions,
-                             padded=bool(padding.any()))
+        return VideoFeatures(maps=maps, levels=levels, paddings=paddings, positions=positions, padded=padded)
 
     def encode_text(self, text: TextFeatures) -> Expressions:
         """Words and sentences in the transformer's width; the same projection serves both."""
@@ -213,14 +214,15 @@ class ReferFormer(VideoSegmentor):
         return dict(pred_logits=logits, pred_boxes=output.boxes[start:].unflatten(1, (rows, frames)),
                     pred_masks=self.mask_head(states, features, centres, sizes))
 
-    def forward_clip(self, frames: Tensor, padding: Tensor, sizes: Sequence[tuple[int, int]], text: TextFeatures,
-                     clip_of: Tensor, key_frames: Tensor | None = None, all_layers: bool = True) -> dict[str, Tensor]:
+    def forward_clip(self, frames: Tensor, padding: Tensor, sizes: Sequence[tuple[int, int]] | Tensor,
+                     text: TextFeatures, clip_of: Tensor, key_frames: Tensor | None = None,
+                     all_layers: bool = True) -> dict[str, Tensor]:
         """The whole network.
 
         Args:
             frames: (B, T, 3, H, W) normalised, zero where padded.
             padding: (B, T, H, W) bool, True = padding.
-            sizes: unpadded (height, width) of every clip.
+            sizes: unpadded (height, width) of every clip, or (B, 2).
             text: of the E rows.
             clip_of: (E,) clip of every row.
             key_frames: (B, K) frames to predict; None = all.
@@ -245,7 +247,7 @@ class ReferFormer(VideoSegmentor):
         clip_of = clip_of.to(frames.device)
         video = self.encode_video(frames, padding, key_frames)
         expressions = self.encode_text(text)
-        all_sizes = torch.tensor(list(sizes), dtype=torch.float32, device=frames.device)[clip_of]  # E 2
+        all_sizes = torch.as_tensor(sizes, dtype=torch.float32, device=frames.device)[clip_of]  # E 2
         step = self.max_expressions or len(clip_of)
         parts = []
         for start in range(0, len(clip_of), step):

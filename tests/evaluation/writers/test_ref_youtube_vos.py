@@ -99,3 +99,51 @@ def test_archives_of_equal_files_are_equal_bytes(tmp_path):
     with pytest.raises(FileNotFoundError):
         zip_files(tmp_path, ['c.txt'], tmp_path / '3.zip')
     assert not (tmp_path / '3.zip').exists()
+
+
+def test_the_layout_of_the_server(tmp_path):
+    """One grey PNG of 0 and 255 for every expression and frame under the single top folder, in a plain zip."""
+    writer = RefYouTubeVOSWriter(out_dir=tmp_path)
+    sample = clip(num_frames=2)
+    writer.process(None, [sample])
+    writer.evaluate(1)
+    with zipfile.ZipFile(tmp_path / 'submission.zip') as archive:
+        assert archive.namelist() == [f'Annotations/a1b2/{expression}/{frame}.png' for expression in '01'
+                                      for frame in ('00000', '00005')]
+        for info in archive.infolist():
+            expression, frame = info.filename.split('/')[2:]
+            with archive.open(info) as file, Image.open(file) as image:
+                assert (image.format, image.mode, image.size) == ('PNG', 'L', SIZE[::-1])
+                mask = sample.pred_masks[int(expression), ['00000.png', '00005.png'].index(frame)].numpy()
+                assert np.array_equal(np.asarray(image), np.where(mask, 255, 0))
+
+
+def test_what_an_interrupted_test_left_goes(tmp_path):
+    folder = tmp_path / 'Annotations/a1b2/0'
+    folder.mkdir(parents=True)
+    left = [folder / '.00000.abcd.part.png', tmp_path / '.submission.abcd.part.zip']
+    for path in left:
+        path.write_bytes(b'half')
+    writer = RefYouTubeVOSWriter(out_dir=tmp_path)
+    writer.process(None, [clip(num_frames=2)])
+    assert all(path.exists() for path in left), 'others may still be writing'
+    writer.evaluate(1)
+    assert not any(path.exists() for path in left) and (folder / '00000.png').exists()
+
+
+def test_an_interruption_leaves_no_archive(tmp_path, monkeypatch):
+    writer = RefYouTubeVOSWriter(out_dir=tmp_path)
+    writer.process(None, [clip(num_frames=2)])
+    (tmp_path / 'submission.zip').write_bytes(b'of an earlier run')
+    real = zipfile.ZipFile.writestr
+
+    def interrupted(archive, info, data):
+        if len(archive.namelist()) == 2:
+            raise KeyboardInterrupt
+        real(archive, info, data)
+
+    monkeypatch.setattr(zipfile.ZipFile, 'writestr', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.evaluate(1)
+    assert (tmp_path / 'submission.zip').read_bytes() == b'of an earlier run'
+    assert not list(tmp_path.glob('.*'))

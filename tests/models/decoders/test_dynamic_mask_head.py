@@ -1,28 +1,11 @@
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmlvs.models.decoders import DynamicMaskHead
 from mmlvs.models.decoders.dynamic_mask_head import aligned_upsample
-
-
-def _convolve(params, features, centre, size, head):
-    """One query: its convolutions run one after another on features and relative coordinates."""
-    h, w = features.shape[-2:]
-    x = features
-    if head.relative_coordinates:
-        y, col = torch.meshgrid(torch.arange(h), torch.arange(w), indexing='ij')
-        rel_x = centre[0] * size[1] - (head.stride * col + head.stride // 2)
-        rel_y = centre[1] * size[0] - (head.stride * y + head.stride // 2)
-        x = torch.cat([features, rel_x[None] * head.coordinate_scale, rel_y[None] * head.coordinate_scale])
-    weights = params.split([o * i for o, i in head.weight_shapes] + [o for o, _ in head.weight_shapes])
-    count = len(head.weight_shapes)
-    for i, (out, width) in enumerate(head.weight_shapes):
-        x = F.conv2d(x[None], weights[i].view(out, width, 1, 1), weights[count + i])[0]
-        x = F.relu(x) if i + 1 < count else x
-    return x[0]
+from tests.plain.referformer import dynamic_masks
 
 
 @settings(max_examples=20, deadline=None)
@@ -36,13 +19,10 @@ def test_equals_one_convolution_after_another(seed, layers, relative, scale):
     features, centres = torch.randn(2, 3, 6, 5, 7).double(), torch.rand(2, 2, 3, 4, 2).double()
     sizes = torch.tensor([[20.0, 27.0], [17.0, 28.0]])
     got = head(states, features, centres, sizes)
-    params = head.controller(states)
     for i in range(2):
         for e in range(2):
-            for t in range(3):
-                for q in range(4):
-                    want = _convolve(params[i, e, t, q], features[e, t], centres[i, e, t, q], sizes[e].double(), head)
-                    torch.testing.assert_close(got[i, e, t, q], want, rtol=1e-9, atol=1e-9)
+            want = dynamic_masks(head, states[i, e], features[e], centres[i, e], sizes[e].tolist())  # T q h w
+            torch.testing.assert_close(got[i, e], want, rtol=1e-9, atol=1e-9)
 
 
 def test_number_of_parameters_of_the_released_models():

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmlvs.models.layers import deformable_attention
+from mmlvs.models.layers import blocks, deformable_attention
 from mmlvs.models.layers.deformable_attention import DeformableAttention, compiled_kernel, sample_and_weight
 
 SHAPES = [(5, 7), (3, 4)]
@@ -91,6 +91,16 @@ def test_values_under_padding_are_zero():
     source[1, 20:] = 1e6
     torch.testing.assert_close(layer(query, references, source, SHAPES, padding), first)
     assert not torch.allclose(layer(query, references, source, SHAPES), first)
+
+
+def test_without_gradients_queries_run_in_blocks_and_give_the_same(monkeypatch):
+    layer = _layer()
+    query, references = torch.randn(2, 9, 16).double(), torch.rand(2, 9, 2, 4).double()
+    source, padding = torch.randn(2, 47, 16).double(), torch.rand(2, 47) > 0.8
+    want = layer(query, references, source, SHAPES, padding)
+    monkeypatch.setattr(blocks, 'TOKENS_AT_ONCE', 5)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(query, references, source, SHAPES, padding), want, rtol=0, atol=1e-12)
 
 
 def test_gradients():

@@ -1,8 +1,8 @@
 import pytest
 import torch
-import torch.nn.functional as F
 
 from mmlvs.models.layers import VisionLanguageBlock, VisionLanguageFusion
+from tests.plain.referformer import vision_language_block
 
 
 def _text(rows=2, length=5, channels=16):
@@ -34,26 +34,6 @@ def test_fusion_ignores_padded_words_and_takes_additive_masks():
     torch.testing.assert_close(fusion(pixels, words, place, added), got)
 
 
-def _plain(block, x, position, words, word_position, padding, word_padding):
-    """The block on flat tokens, resized with torch's own functions only."""
-    e, t, h, w, c = x.shape
-    small = (h // block.reduction, w // block.reduction)
-
-    def shrink(value):
-        frames = F.interpolate(value.flatten(0, 1).permute(0, 3, 1, 2), size=small, mode='nearest')
-        return frames.permute(0, 2, 3, 1).reshape(e, t * small[0] * small[1], -1)
-
-    mask = shrink(padding[..., None].double())[..., 0] > 0.5
-    read, _ = block.vision_attention(shrink(x + position), shrink(x + position), shrink(x), key_padding_mask=mask)
-    read = read.reshape(e * t, *small, c).permute(0, 3, 1, 2)
-    read = F.interpolate(read, size=(h, w), mode='bilinear', align_corners=False).permute(0, 2, 3, 1).reshape(e, -1, c)
-    tokens = block.vision_norm(x.flatten(1, 3) + read)
-    read, _ = block.text_attention(tokens + position.flatten(1, 3), words + word_position, words,
-                                   key_padding_mask=word_padding)
-    tokens = block.text_norm(tokens + read)
-    return block.feedforward_norm(tokens + block.feedforward(tokens)).view(x.shape)
-
-
 @pytest.mark.parametrize('reduction', [1, 2, 4])
 def test_block(reduction):
     torch.manual_seed(1)
@@ -63,7 +43,8 @@ def test_block(reduction):
     padding[1, :, :, 6:] = True
     words, place, word_padding = _text()
     got = block(x, position, words, place, padding=padding, word_padding=word_padding)
-    torch.testing.assert_close(got, _plain(block, x, position, words, place, padding, word_padding))
+    want = vision_language_block(block, x, position, words, place, padding, word_padding)
+    torch.testing.assert_close(got, want)
 
 
 def test_frames_see_each_other_in_the_first_step_only():
