@@ -1,7 +1,7 @@
 """Fully sharded training (FSDP) of the large variants, by mmengine's strategy."""
 
 import functools
-import itertools
+import math
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +9,17 @@ from typing import Any
 import torch
 from mmengine._strategy import FSDPStrategy as MMEngineFSDPStrategy
 from mmengine.device import get_device
-from mmengine.dist import all_gather_object, broadcast, is_main_process
+from mmengine.dist import all_gather_object, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.optim import BaseOptimWrapper
 from mmengine.runner import FlexibleRunner as MMEngineFlexibleRunner
-from torch.distributed.fsdp import FullOptimStateDictConfig, FullStateDictConfig, FullyShardedDataParallel
+from torch import Tensor
+from torch.distributed.fsdp import (
+    FullOptimStateDictConfig,
+    FullStateDictConfig,
+    FullyShardedDataParallel,
+    ShardingStrategy,
+)
 from torch.distributed.fsdp.wrap import lambda_auto_wrap_policy
 from torch.utils.data import DataLoader, Sampler
 
@@ -36,7 +42,6 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     What differs from mmengine's:
         * it runs on CPU (gloo) too, and with torch >= 2.1 when it resumes;
         * the gradient norm that is clipped is that of the whole model, not of a process's own shard;
-        * all processes start from the weights of rank 0;
         * checkpoints are whole models written atomically by rank 0, which every Runner loads; they are opened as data.
 
     Takes mmengine's arguments; ``state_dict_cfg`` must be ``'full'``. Without ``model_wrapper.auto_wrap_policy`` every
@@ -59,8 +64,6 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     def _wrap_model(self, model: torch.nn.Module) -> torch.nn.Module:
         if is_model_wrapper(model):
             return model
-        for tensor in itertools.chain(model.parameters(), model.buffers()):
-            broadcast(tensor.data)
         policy = functools.partial(lambda_auto_wrap_policy, lambda_fn=lambda module: type(module).__name__ in LAYERS)
         self.model_wrapper = {'type': 'MMFullyShardedDataParallel', 'auto_wrap_policy': policy,
                               **(self.model_wrapper or {})}
@@ -72,7 +75,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         """The optimiser's wrapper; clipping by norm takes the norm over all shards."""
         wrapper = super().build_optim_wrapper(optim_wrapper, model)
         if wrapper.clip_grad_kwargs and wrapper.grad_name == 'grad_norm':
-            wrapper.clip_func = lambda parameters, **settings: model.clip_grad_norm_(**settings)
+            wrapper.clip_func = functools.partial(clip_whole_norm, model)
         return wrapper
 
     # ------------------------------------------------------------ files
@@ -128,6 +131,30 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         report_keys(self.model.load_state_dict(state, strict=strict), filename, self.logger)
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
+
+
+def clip_whole_norm(model: FullyShardedDataParallel, parameters: list[Tensor], *, max_norm: float,
+                    norm_type: float | str = 2.0) -> Tensor:
+    """Scale gradients so that their norm over all shards is at most ``max_norm``, and return the norm it was.
+
+    As ``FullyShardedDataParallel.clip_grad_norm_``, which refuses float64: gradients are measured in their own type, in
+    float32 at least. Called on all ranks, with the parameters that have a gradient there.
+    """
+    norm_type, gradients = float(norm_type), [p.grad for p in parameters if p.grad.numel()]
+    norms = [torch.linalg.vector_norm(g, norm_type, dtype=torch.promote_types(g.dtype, torch.float32))
+             for g in gradients] or [torch.zeros((), device=parameters[0].device)]
+    total = torch.linalg.vector_norm(torch.stack(norms), norm_type)
+    if model.sharding_strategy != ShardingStrategy.NO_SHARD:
+        group = model.process_group
+        if norm_type == math.inf:
+            torch.distributed.all_reduce(total, torch.distributed.ReduceOp.MAX, group)
+        else:
+            total = total ** norm_type
+            torch.distributed.all_reduce(total, group=group)
+            total = total ** (1 / norm_type)
+    for gradient in gradients:
+        gradient.mul_((max_norm / (total + 1e-6)).clamp(max=1).to(gradient.dtype))
+    return total
 
 
 class EvenSampler(Sampler):

@@ -1,4 +1,7 @@
-"""Runs that are killed (SIGKILL) and started again end as the run that was not, and leave no half-written file."""
+"""Runs that are killed (SIGKILL) and started again end as the run that was not, and leave no half-written file.
+
+``MMLVS_TEST_SEEDS=7,8`` draws other moments (pytest -m slow).
+"""
 
 import json
 import os
@@ -10,12 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.runner import ValLoop
 from PIL import Image
 
 from mmlvs.datasets.moving_shapes import MovingShapesSettings, generate
-from mmlvs.io import atomic
 from mmlvs.io.checkpoint import load_checkpoint_file
-from tests.tools.jobs import CONFIG, finish, start, tool
+from tests.tools.jobs import CONFIG, die_in_write, finish, killed, seeds, start, tool
 
 
 @pytest.fixture(scope='module')
@@ -25,19 +28,21 @@ def data(tmp_path_factory):
     return folder
 
 
-def dying_tool(number, *arguments):
-    """A tool that is killed in the middle of the ``number``-th file it writes whole, with half of that file on disk."""
-    real, seen = atomic._sync, []
+def tool_dying_in_write(number, *arguments):
+    die_in_write(number)
+    tool(*arguments)
 
-    def sync(path):
-        if path.is_file():
-            seen.append(path)
-            if len(seen) == number:
-                os.truncate(path, path.stat().st_size // 2)
-                os.kill(os.getpid(), signal.SIGKILL)
-        real(path)
 
-    atomic._sync = sync
+def tool_dying_in_validation(iteration, *arguments):
+    """A training that is killed in its validation after some iteration."""
+    real = ValLoop.run_iter
+
+    def run_iter(self, *batch):
+        if self.runner.iter == iteration:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, *batch)
+
+    ValLoop.run_iter = run_iter
     tool(*arguments)
 
 
@@ -59,25 +64,12 @@ def train(data, work, **more):
 def run(log, *arguments):
     """Run a tool to its end; seconds it took."""
     begin = time.monotonic()
-    finish(start(tool, *arguments, log=log), log)
+    finish((start(tool, *arguments, log=log), log))
     return time.monotonic() - begin
 
 
-def run_into_write(number, log, *arguments):
-    """Run a tool that dies in its ``number``-th write."""
-    process = start(dying_tool, number, *arguments, log=log)
-    process.join(timeout=600)
-    assert process.exitcode == -signal.SIGKILL, log.read_text()[-3000:]
-
-
-def run_for(seconds, log, *arguments):
-    """Run a tool and kill it after some seconds, whatever it is doing; whether it was killed."""
-    process = start(tool, *arguments, log=log)
-    process.join(timeout=seconds)
-    process.kill()
-    process.join()
-    assert process.exitcode in (0, -signal.SIGKILL), log.read_text()[-3000:]
-    return process.exitcode != 0
+def run_into_death(function, *arguments, log):
+    assert killed(start(function, *arguments, log=log), log), f'ended before it was killed: {log.read_text()[-3000:]}'
 
 
 def unfinished(folder):
@@ -114,13 +106,13 @@ def same_training(work, straight):
 def straight(data, tmp_path_factory):
     """Folder of a training that nobody disturbed, and the seconds it took."""
     work = tmp_path_factory.mktemp('straight')
-    finish(start(int, log=work / 'log'), work / 'log')  # the server of processes is up
+    finish((start(int, log=work / 'log'), work / 'log'))  # the server of processes is up
     return work, run(work / 'log', *train(data, work))
 
 
 def test_killed_while_writing_a_checkpoint(data, straight, tmp_path):
     arguments = train(data, tmp_path)
-    run_into_write(2, tmp_path / 'log', *arguments)
+    run_into_death(tool_dying_in_write, 2, *arguments, log=tmp_path / 'log')
     assert len(unfinished(tmp_path)) == 1 and sorted(p.name for p in tmp_path.glob('iter*')) == ['iter_2.pth']
     check_whole(tmp_path)
     run(tmp_path / 'log', *arguments)
@@ -128,15 +120,17 @@ def test_killed_while_writing_a_checkpoint(data, straight, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('seed', seeds(0, 1, 2, 3))
 def test_killed_at_random_times_of_training(data, straight, tmp_path, seed):
-    draw, arguments = random.Random(seed), train(data, tmp_path)
-    run_into_write(draw.randint(1, 3), tmp_path / 'log', *arguments)
-    for _ in range(3):
+    """In any of its writes, then three times at any moment; with any number of processes that read data."""
+    draw, log = random.Random(seed), tmp_path / 'log'
+    arguments = [train(data, tmp_path, **{'train_dataloader.num_workers': draw.randint(0, 2)}) for _ in range(5)]
+    run_into_death(tool_dying_in_write, draw.randint(1, 3), *arguments[0], log=log)
+    for again in arguments[1:4]:
         check_whole(tmp_path)
-        run_for(draw.uniform(0.1, 0.9) * straight[1], tmp_path / 'log', *arguments)
+        killed(start(tool, *again, log=log), log, draw.uniform(0.1, 0.9) * straight[1])
     check_whole(tmp_path)
-    run(tmp_path / 'log', *arguments)
+    run(log, *arguments[4])
     same_training(tmp_path, straight[0])
 
 
@@ -150,12 +144,8 @@ def test_a_validation_that_was_killed_is_made_up_for(data, tmp_path):
     run(tmp_path / 'straight/log', *train(data, tmp_path / 'straight', **best))
     names = sorted(path.name for path in (tmp_path / 'straight').glob('*.pth'))
     arguments = train(data, tmp_path / 'broken', **best)
-    process = start(tool, *arguments, log=tmp_path / 'broken/log')
-    while not (tmp_path / 'broken/iter_6.pth').exists():
-        time.sleep(0.005)
-    process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL, 'ended before it was killed'
+    run_into_death(tool_dying_in_validation, 6, *arguments, log=tmp_path / 'broken/log')
+    assert (tmp_path / 'broken/iter_6.pth').exists()
     run(tmp_path / 'broken/log', *arguments)
     assert sorted(path.name for path in (tmp_path / 'broken').glob('*.pth')) == names
     same_training(tmp_path / 'broken', tmp_path / 'straight')
@@ -169,7 +159,7 @@ def test_a_run_killed_before_its_first_checkpoint_keeps_its_start(data, straight
     begin = {'load_from': straight[0] / 'iter_2.pth'}
     run(tmp_path / 'straight/log', *train(data, tmp_path / 'straight', **begin))
     arguments = train(data, tmp_path / 'broken', **begin)
-    run_into_write(1, tmp_path / 'broken/log', *arguments)
+    run_into_death(tool_dying_in_write, 1, *arguments, log=tmp_path / 'broken/log')
     assert not list((tmp_path / 'broken').glob('iter*.pth'))
     run(tmp_path / 'broken/log', *arguments)
     same_training(tmp_path / 'broken', tmp_path / 'straight')
@@ -207,7 +197,7 @@ def test_killed_while_writing_results(data, straight, tested, tmp_path):
     arguments, want = prediction(data, straight, tmp_path), tested[0]
     images = sum(name.endswith('.png') for name in want)
     assert 'files/submission.zip' in want and images >= 16
-    run_into_write(images // 2, tmp_path / 'log', *arguments)
+    run_into_death(tool_dying_in_write, images // 2, *arguments, log=tmp_path / 'log')
     assert len(unfinished(tmp_path)) == 1 and not (tmp_path / 'files/submission.zip').exists()
     check_whole(tmp_path)
     run(tmp_path / 'log', *arguments)
@@ -215,15 +205,15 @@ def test_killed_while_writing_results(data, straight, tested, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('seed', seeds(0, 1, 2))
 def test_killed_at_random_points_of_prediction(data, straight, tested, tmp_path, seed):
-    draw, (want, seconds) = random.Random(seed), tested
+    draw, log, (want, seconds) = random.Random(seed), tmp_path / 'log', tested
     arguments = prediction(data, straight, tmp_path)
     for _ in range(3):
         if draw.random() < 0.6:  # a picture, a table, the archive or the scores
-            run_into_write(draw.randint(1, len(want)), tmp_path / 'log', *arguments)
+            run_into_death(tool_dying_in_write, draw.randint(1, len(want)), *arguments, log=log)
         else:
-            run_for(draw.uniform(0.2, 1.0) * seconds, tmp_path / 'log', *arguments)
+            killed(start(tool, *arguments, log=log), log, draw.uniform(0.2, 1.0) * seconds)
         check_whole(tmp_path)
-    run(tmp_path / 'log', *arguments)
+    run(log, *arguments)
     assert results(tmp_path) == want
