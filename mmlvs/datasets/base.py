@@ -1,7 +1,7 @@
 """The common core of all data sets of videos and expressions: which items there are, and how one is read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from mmlvs.datasets.frame_files import decode_frames
 from mmlvs.datasets.mask_sources import MaskSource
+from mmlvs.datasets.problems import refuse
 from mmlvs.datasets.transforms.compose import Compose
 from mmlvs.datasets.transforms.text import exchange_left_right
 
@@ -23,25 +25,30 @@ class Expression:
 
     Attributes:
         expression_id: its id in the video.
-        text: the raw sentence.
+        text: the raw sentence; None in data sets without sentences (one track for each video).
         object_ids: the 0..n objects it refers to; None = the file does not tell.
         noun_chunks: character spans of noun phrases in ``text``.
         info: whatever else the file says about it.
+        key_frames: positions in the video of the frames that are annotated and scored; None = all.
     """
 
     expression_id: str
-    text: str
+    text: str | None
     object_ids: tuple[str, ...] | None = None
     noun_chunks: tuple[tuple[int, int], ...] = ()
     info: dict = field(default_factory=dict)
+    key_frames: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
 class VideoRecord:
-    """What the annotation file says about one video; ``categories`` maps object ids to names."""
+    """What the annotation file says about one video; ``categories`` maps object ids to names.
+
+    ``frame_ids`` None: the annotation does not list the frames; ``list_frames`` of the data set does when needed.
+    """
 
     video_id: str
-    frame_ids: tuple[str, ...]
+    frame_ids: tuple[str, ...] | None
     expressions: tuple[Expression, ...]
     categories: dict[str, str] = field(default_factory=dict)
 
@@ -73,7 +80,12 @@ class VideoExpressionDataset(Dataset, ABC):
 
     Testing (``test_mode=True``): every group of expressions of a video is a track: the whole video as one clip, or
     consecutive clips of ``clip_length`` frames, the last one shorter. Frames keep the order of the file, all are key
-    frames.
+    frames, or those that the expressions name.
+
+    Key-frame items (``key_frame_items``; A2D, JHMDB, images): training and testing give one item for each group of
+    expressions and each frame annotated for one of them, with the expressions annotated there. All frames of the video
+    are listed with ``key_frame`` as the annotated one; a sampling transform takes the clip around it. Masks are read
+    for that frame alone.
 
     Args:
         data_root: folder of the data set.
@@ -95,6 +107,8 @@ class VideoExpressionDataset(Dataset, ABC):
     """
 
     name = 'videos with expressions'
+    key_frame_items = False
+    sort_training_frames = True
 
     def __init__(self, *, data_root: str | Path, split: str = 'train', pipeline: Sequence[dict | Callable] = (),
                  unit: str | None = None, clip_length: int | None = None, stride: int | None = None,
@@ -115,8 +129,9 @@ class VideoExpressionDataset(Dataset, ABC):
         self.data_root, self.split = Path(data_root), split
         self.unit, self.clip_length, self.stride, self.test_mode = unit, clip_length, stride, test_mode
         self.seed, self.max_retries = seed, max_retries
+        self._sizes: dict[str, tuple[int, int]] = {}
         records = self.load_videos()
-        self.videos = [self._check(record) for record in (records if limit is None else records[:limit])]
+        self.videos = [video for record in records[:limit] if (video := self._check(record)) is not None]
         if not self.videos:
             raise ValueError(f'{self.name}: split {split!r} under {self.data_root} lists no video')
         self.with_masks = self._decide_masks(with_masks)
@@ -137,22 +152,33 @@ class VideoExpressionDataset(Dataset, ABC):
     def mask_source(self) -> MaskSource | None:
         """Where masks come from; None when the split has none."""
 
+    def extra_results(self, video: VideoRecord, positions: Sequence[int]) -> dict[str, Any]:
+        """Further entries of the ``results`` dict of a clip, whose frames stand at ``positions`` of the record."""
+        return {}
+
+    def frame_size(self, video_id: str) -> tuple[int, int]:
+        """(height, width) of a video: of its first frame."""
+        if video_id not in self._sizes:
+            video = next(video for video in self.videos if video.video_id == video_id)
+            path = str(self.frame_path(video_id, self.frame_ids_of(video)[0]))
+            self._sizes[video_id] = decode_frames([path])[path].shape[:2]
+        return self._sizes[video_id]
+
+    def list_frames(self, video_id: str) -> Sequence[str]:
+        """Names of the frames of a video whose record does not list them."""
+        raise NotImplementedError(f'{type(self).__name__} has records without frames and must define list_frames')
+
+    def frame_ids_of(self, video: VideoRecord) -> Sequence[str]:
+        """Names of the frames of a video, in the order of the file."""
+        return self.list_frames(video.video_id) if video.frame_ids is None else video.frame_ids
+
     # ---------------------------------------------------------------- the list of items
 
-    def _check(self, video: VideoRecord) -> VideoRecord:
+    def _check(self, video: VideoRecord) -> VideoRecord | None:
         where = f'{self.name}, split {self.split!r}, video {video.video_id!r}'
-        if not video.frame_ids:
-            raise ValueError(f'{where}: lists no frames; remove the video from the annotation file or add them')
-        if not video.expressions:
-            raise ValueError(f'{where}: has no expression; remove the video from the annotation file or add one')
-        for expression in video.expressions:
-            if not expression.text.strip():
-                raise ValueError(f'{where}: expression {expression.expression_id!r} is empty; correct or remove it')
-            for start, end in expression.noun_chunks:
-                if not 0 <= start < end <= len(expression.text):
-                    raise ValueError(f'{where}: noun chunk {start}..{end} of expression {expression.expression_id!r} '
-                                     f'does not lie in its {len(expression.text)} characters')
-        return video
+        for complaint in _complaints(video):
+            refuse(ValueError(f'{where}: {complaint}'))
+        return video if video.expressions and (video.frame_ids is None or video.frame_ids) else None
 
     def _decide_masks(self, with_masks: bool | str) -> bool:
         if with_masks is False:
@@ -168,7 +194,11 @@ class VideoExpressionDataset(Dataset, ABC):
         return reason is None
 
     def _plan(self, v: int, video: VideoRecord) -> list[ItemPlan]:
-        length = len(video.frame_ids)
+        if self.key_frame_items:
+            return [ItemPlan(v, tuple(e for e in group if frame in video.expressions[e].key_frames), frame, frame + 1)
+                    for group in self._groups(video)
+                    for frame in sorted({f for e in group for f in video.expressions[e].key_frames})]
+        length = len(self.frame_ids_of(video))
         step = self.clip_length or length
         plans = []
         for group in self._groups(video):
@@ -204,7 +234,7 @@ class VideoExpressionDataset(Dataset, ABC):
             exchanged: append the sentences that a horizontal flip writes (left and right exchanged), so that a
                 vocabulary also knows a word that only occurs after a flip.
         """
-        texts = [expression.text for video in self.videos for expression in video.expressions]
+        texts = [e.text for video in self.videos for e in video.expressions if e.text is not None]
         if exchanged:
             known = set(texts)
             texts += [other for other in (exchange_left_right(t)[0] for t in texts) if other not in known]
@@ -217,6 +247,8 @@ class VideoExpressionDataset(Dataset, ABC):
     def cost_of(self, index: int) -> int:
         """Frames that item ``index`` reads: those of its clip."""
         plan = self.items[index]
+        if self.key_frame_items:
+            return self.clip_length or 1
         if self.test_mode:
             return plan.stop - plan.start
         return min(self.clip_length or plan.stop, plan.stop)
@@ -257,24 +289,33 @@ class VideoExpressionDataset(Dataset, ABC):
         video = self.videos[plan.video]
         expressions = [video.expressions[e] for e in plan.expressions]
         object_ids = list(dict.fromkeys(o for e in expressions for o in e.object_ids or ()))
-        frame_ids, span = list(video.frame_ids), range(plan.start, plan.stop)
-        if not self.test_mode:
-            frame_ids, span = sorted(frame_ids), range(len(frame_ids))
+        frame_ids, span = list(self.frame_ids_of(video)), range(plan.start, plan.stop)
+        num_frames = len(frame_ids)
+        if self.key_frame_items:
+            span, extra = range(num_frames), dict(key_frame=plan.start)
+        else:
+            extra = {}
+            if not self.test_mode:
+                frame_ids = sorted(frame_ids) if self.sort_training_frames else frame_ids
+                span = range(num_frames)
         frame_ids = [frame_ids[t] for t in span]
         last = plan.num_clips - 1
         return dict(
+            **extra,
+            **self.extra_results(video, [*span]),
             video_id=video.video_id,
             frame_ids=frame_ids,
             frame_paths=[str(self.frame_path(video.video_id, f)) for f in frame_ids],
             frame_index=list(span),
             start_frame=plan.start,
-            num_frames=len(video.frame_ids),
+            num_frames=num_frames,
+            clip_length=self.clip_length,
             clip=dict(index=plan.clip, is_first=plan.clip == 0, is_last=plan.clip == last),
-            key_frames=list(range(len(frame_ids))),
-            texts=[e.text for e in expressions],
+            key_frames=self._key_frames(plan, expressions, span),
+            texts=[e.text for e in expressions if e.text is not None],
             expression_ids=[e.expression_id for e in expressions],
             expressions_info=[dict(e.info) for e in expressions],
-            noun_chunks=[list(e.noun_chunks) for e in expressions],
+            noun_chunks=[list(e.noun_chunks) for e in expressions if e.text is not None],
             object_ids=object_ids,
             object_categories=[video.categories.get(o) for o in object_ids],
             gt_objects=[[object_ids.index(o) for o in e.object_ids or ()] for e in expressions],
@@ -283,6 +324,29 @@ class VideoExpressionDataset(Dataset, ABC):
             rng=rng,
             flip=False,
         )
+
+
+    def _key_frames(self, plan: ItemPlan, expressions: Sequence[Expression], span: range) -> list[int]:
+        if self.key_frame_items:
+            return [plan.start]
+        if any(e.key_frames is None for e in expressions) or not self.test_mode:
+            return list(range(len(span)))
+        wanted = {f for e in expressions for f in e.key_frames}
+        return [t for t, frame in enumerate(span) if frame in wanted]
+
+
+def _complaints(video: VideoRecord) -> Iterator[str]:
+    if video.frame_ids is not None and not video.frame_ids:
+        yield 'lists no frames; remove the video from the annotation file or add them'
+    if not video.expressions:
+        yield 'has no expression; remove the video from the annotation file or add one'
+    for expression in video.expressions:
+        if expression.text is not None and not expression.text.strip():
+            yield f'expression {expression.expression_id!r} is empty; correct or remove it'
+        for start, end in expression.noun_chunks:
+            if not 0 <= start < end <= len(expression.text or ''):
+                yield (f'noun chunk {start}..{end} of expression {expression.expression_id!r} does not lie in its '
+                       f'{len(expression.text or "")} characters')
 
 
 def start_frames(length: int, stride: int) -> list[int]:

@@ -9,7 +9,18 @@ REF_YOUTUBE_VOS_CATEGORIES = (
     'tennis_racket', 'tiger', 'toilet', 'train', 'truck', 'turtle', 'umbrella', 'whale', 'zebra')
 """The 65 categories of Ref-YouTube-VOS, alphabetical."""
 
-CATEGORIES: dict[str, tuple[str, ...]] = dict(ref_youtube_vos=REF_YOUTUBE_VOS_CATEGORIES)
+REF_DAVIS_CATEGORIES = (
+    'airplane', 'backpack', 'ball', 'bear', 'bicycle', 'bird', 'boat', 'bottle', 'box', 'bus', 'camel', 'car',
+    'carriage', 'cat', 'cellphone', 'chamaleon', 'cow', 'deer', 'dog', 'dolphin', 'drone', 'elephant', 'excavator',
+    'fish', 'goat', 'golf cart', 'golf club', 'grass', 'guitar', 'gun', 'helicopter', 'horse', 'hoverboard', 'kart',
+    'key', 'kite', 'koala', 'leash', 'lion', 'lock', 'mask', 'microphone', 'monkey', 'motorcycle', 'oar', 'paper',
+    'paraglide', 'person', 'pig', 'pole', 'potted plant', 'puck', 'rack', 'rhino', 'rope', 'sail', 'scale', 'scooter',
+    'selfie stick', 'sheep', 'skateboard', 'ski', 'ski poles', 'snake', 'snowboard', 'stick', 'stroller', 'surfboard',
+    'swing', 'tennis racket', 'tractor', 'trailer', 'train', 'truck', 'turtle', 'varanus', 'violin', 'wheelchair')
+"""The 78 categories of DAVIS 2017, alphabetical ("chamaleon" is spelled so)."""
+
+CATEGORIES: dict[str, tuple[str, ...]] = dict(
+    ref_youtube_vos=REF_YOUTUBE_VOS_CATEGORIES, ref_davis=REF_DAVIS_CATEGORIES)
 """Lists by the name that settings use."""
 
 

@@ -21,16 +21,22 @@ class ConcatVideoDataset(Dataset):
 
     Args:
         datasets: data sets or their settings, in order.
+        repeats: how often each of them is listed in an epoch, one after the other (mixtures); None = once. Items that
+            come again are drawn anew.
 
     Raises:
-        ValueError: the list is empty.
+        ValueError: the list is empty, or ``repeats`` does not fit it.
     """
 
-    def __init__(self, *, datasets: Sequence[dict | Dataset]) -> None:
+    def __init__(self, *, datasets: Sequence[dict | Dataset], repeats: Sequence[int] | None = None) -> None:
         if not datasets:
             raise ValueError('ConcatVideoDataset: expected at least one data set, found none')
+        repeats = [1] * len(datasets) if repeats is None else list(repeats)
+        if len(repeats) != len(datasets) or min(repeats) < 1:
+            raise ValueError(f'ConcatVideoDataset: repeats {repeats}: expected {len(datasets)} numbers of at least 1')
         self.datasets = [build(dataset, DATASETS) for dataset in datasets]
-        self._stops = list(accumulate(len(dataset) for dataset in self.datasets))
+        self.repeats = repeats
+        self._stops = list(accumulate(len(d) * times for d, times in zip(self.datasets, repeats, strict=True)))
 
     def __len__(self) -> int:
         return self._stops[-1]
@@ -44,8 +50,9 @@ class ConcatVideoDataset(Dataset):
 
     def __getitem__(self, index: int) -> Item:
         """Item of an index; a ``ClipIndex`` carries the epoch and the seed of its draws."""
-        dataset, local = self._locate(int(index))
-        return dataset.get_item(local, epoch=getattr(index, 'epoch', 0), seed=getattr(index, 'seed', None))
+        n, local, turn = self._locate(int(index))
+        epoch = getattr(index, 'epoch', 0) * self.repeats[n] + turn
+        return self.datasets[n].get_item(local, epoch=epoch, seed=getattr(index, 'seed', None))
 
     def texts(self, *, exchanged: bool = False) -> list[str]:
         """All expressions in order, see :meth:`VideoExpressionDataset.texts`."""
@@ -53,17 +60,19 @@ class ConcatVideoDataset(Dataset):
 
     def video_of(self, index: int) -> str:
         """Id of the video that item ``index`` belongs to, after the number of its data set: ids may repeat."""
-        dataset, local = self._locate(index)
-        return f'{self.datasets.index(dataset)}/{dataset.video_of(local)}'
+        n, local, _ = self._locate(index)
+        return f'{n}/{self.datasets[n].video_of(local)}'
 
     def cost_of(self, index: int) -> int:
         """Frames that item ``index`` reads."""
-        dataset, local = self._locate(index)
-        return dataset.cost_of(local)
+        n, local, _ = self._locate(index)
+        return self.datasets[n].cost_of(local)
 
-    def _locate(self, index: int) -> tuple[Any, int]:
+    def _locate(self, index: int) -> tuple[int, int, int]:
+        """Number of the data set, index there, and how often that item came before."""
         if not -len(self) <= index < len(self):
             raise IndexError(f'item {index} of {len(self)} items')
         index %= len(self)
         n = bisect_right(self._stops, index)
-        return self.datasets[n], index - (self._stops[n - 1] if n else 0)
+        turn, local = divmod(index - (self._stops[n - 1] if n else 0), len(self.datasets[n]))
+        return n, local, turn

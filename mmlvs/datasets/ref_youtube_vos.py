@@ -7,6 +7,7 @@ from typing import Any
 
 from mmlvs.datasets.base import Expression, VideoExpressionDataset, VideoRecord
 from mmlvs.datasets.mask_sources import IndexPNG, MaskSource, object_number
+from mmlvs.datasets.problems import accept_each
 from mmlvs.registry import DATASETS
 
 LAYOUTS: dict[str, dict[str, Any]] = dict(
@@ -60,12 +61,12 @@ class RefYouTubeVOSDataset(VideoExpressionDataset):
     def load_videos(self) -> list[VideoRecord]:
         """See :class:`VideoExpressionDataset`; videos of the split named in ``without`` are taken out."""
         file = self._place('expressions')
-        videos = _videos_of(file)
+        videos = videos_of(file)
         without = self.layout['without'].get(self.split)
         if without is not None:
             other = self.data_root / self.layout['expressions'].format(split=without)
             if other.is_file():
-                out = set(_videos_of(other))
+                out = set(videos_of(other))
                 videos = {v: entry for v, entry in videos.items() if v not in out}
         if self.layout['only'] is not None:
             unknown = sorted(set(self.layout['only']) - set(videos))
@@ -73,14 +74,15 @@ class RefYouTubeVOSDataset(VideoExpressionDataset):
                 raise ValueError(f'{file}: layout["only"] names {unknown}, which it does not list')
             videos = {v: videos[v] for v in self.layout['only']}
         categories = self._categories()
-        return [_record(file, video_id, entry, categories.get(video_id, {})) for video_id, entry in videos.items()]
+        return accept_each(lambda video_id, entry: video_record(file, video_id, entry, categories.get(video_id)),
+                           videos.items())
 
     def _categories(self) -> dict[str, dict[str, str]]:
         file = self._place('meta')
         if not file.is_file():
             return {}
         return {video_id: {o: entry['category'] for o, entry in video.get('objects', {}).items() if 'category' in entry}
-                for video_id, video in _videos_of(file).items()}
+                for video_id, video in videos_of(file).items()}
 
 
 def _layout(layout: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -94,19 +96,37 @@ def _layout(layout: str | Mapping[str, Any]) -> dict[str, Any]:
     return {**LAYOUTS[base], **changes}
 
 
-def _videos_of(file: Path) -> dict[str, dict]:
+def videos_of(file: Path) -> dict[str, dict]:
+    """The entry ``videos`` of an annotation file, in file order (Ref-YouTube-VOS and the sets in its manner).
+
+    Raises:
+        FileNotFoundError: there is no file.
+        ValueError: the file is no JSON, or has no such entry.
+    """
     if not file.is_file():
         raise FileNotFoundError(f'{file}: expected the annotation file of the split; check data_root, split and layout')
     try:
-        videos = json.loads(file.read_text(encoding='utf-8'))['videos']
+        return dict(json.loads(file.read_text(encoding='utf-8'))['videos'])
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f'{file}: is no valid JSON ({error}); fetch or convert it again') from error
-    except (KeyError, TypeError) as error:
-        raise ValueError(f'{file}: expected an object with the key "videos"') from error
-    return videos
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{file}: expected an object with the key "videos", itself an object') from error
 
 
-def _record(file: Path, video_id: str, entry: dict, categories: dict[str, str]) -> VideoRecord:
+def video_record(file: Path, video_id: str, entry: dict, categories: dict[str, str] | None = None, *,
+                 pixel_values: bool = True) -> VideoRecord:
+    """Record of a video of an annotation file whose expressions name an object (or several) under ``obj_id``.
+
+    Args:
+        file: the annotation file, for messages.
+        video_id: the video.
+        entry: what the file says about it.
+        categories: object id -> category.
+        pixel_values: object ids are pixel values of index PNGs; False: any text.
+
+    Raises:
+        ValueError: a key is missing, or an object id is no pixel value.
+    """
     where = f'{file}, video {video_id!r}'
     for key in ('expressions', 'frames'):
         if key not in entry:
@@ -119,11 +139,11 @@ def _record(file: Path, video_id: str, entry: dict, categories: dict[str, str]) 
         if objects is not None:
             objects = tuple(str(o) for o in (objects if isinstance(objects, list) else [objects]))
         try:
-            for object_id in objects or ():
+            for object_id in (objects or ()) if pixel_values else ():
                 object_number(object_id)
         except ValueError as error:
             raise ValueError(f'{where}, expression {expression_id!r}: {error}') from error
         chunks = tuple((int(start), int(end)) for start, end in row.get('noun_chunks', ()))
         info = {k: v for k, v in row.items() if k not in ('exp', 'obj_id', 'noun_chunks')}
         expressions.append(Expression(str(expression_id), row['exp'], objects, chunks, info))
-    return VideoRecord(video_id, tuple(str(f) for f in entry['frames']), tuple(expressions), categories)
+    return VideoRecord(video_id, tuple(str(f) for f in entry['frames']), tuple(expressions), categories or {})

@@ -143,7 +143,7 @@ def _words(sample: VideoSegDataSample, size: Sequence[int], colors: np.ndarray, 
     note += ', flipped' if meta.get('flip') else ''
     blocks = [([], wrap_text(title or str(meta.get('video_id', '')), width=width, size=_TEXT_SIZE), _INK),
               ([], wrap_text(note, width=width, size=_TEXT_SIZE - 2), _FAINT)]
-    texts = list(meta.get('texts') or ())
+    texts = list(meta.get('texts') or ['(no sentence)'] * sample.num_expressions)
     means = sample.get('gt_objects') or [[]] * len(texts)
     for text, objects in list(zip(texts, means, strict=True))[:max_texts]:
         squares = [tuple(int(value) for value in colors[o]) for o in objects] or [_NOBODY]

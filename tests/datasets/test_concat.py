@@ -56,3 +56,15 @@ def test_what_is_known_of_the_whole(joint):
 def test_nothing_to_join():
     with pytest.raises(ValueError, match='at least one data set'):
         ConcatVideoDataset(datasets=[])
+
+
+def test_a_mixture_repeats_parts_with_draws_of_their_own():
+    joint = ConcatVideoDataset(datasets=[Part('a', 2), Part('b', 1)], repeats=[3, 1])
+    assert len(joint) == 7 and [joint[i][:2] for i in range(7)] == [('a', 0), ('a', 1)] * 3 + [('b', 0)]
+    epochs = [joint[ClipIndex(i, epoch=e, seed=5)][2] for e in range(3) for i in (0, 2, 4)]
+    assert len(set(epochs)) == 9, 'an item that comes again is drawn anew, in this epoch and in others'
+    assert joint[ClipIndex(6, epoch=4, seed=5)] == ('b', 0, 4, 5)
+    assert joint.video_of(0) == joint.video_of(4) and joint.cost_of(5) == 10
+    for repeats in ([1], [1, 0]):
+        with pytest.raises(ValueError, match='expected 2 numbers of at least 1'):
+            ConcatVideoDataset(datasets=[Part('a', 2), Part('b', 1)], repeats=repeats)

@@ -4,17 +4,19 @@ Boxes are x1, y1, x2, y2 in pixels, x2 and y2 the *index* of the last column and
 targets of ReferFormer; absent objects have a zero box.
 """
 
+import cv2
 import numpy as np
 
 
 def mask_boxes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (..., 4) float32 of masks (..., H, W), and whether there is any pixel (...)."""
-    height, width = masks.shape[-2:]
-    cols, rows = (masks > 0).any(axis=-2), (masks > 0).any(axis=-1)  # ... W, ... H
-    valid = cols.any(axis=-1)
-    boxes = np.stack([cols.argmax(-1), rows.argmax(-1), width - 1 - cols[..., ::-1].argmax(-1),
-                      height - 1 - rows[..., ::-1].argmax(-1)], axis=-1).astype(np.float32)
-    boxes[~valid] = 0
+    boxes = np.zeros((*masks.shape[:-2], 4), dtype=np.float32)
+    valid = np.zeros(masks.shape[:-2], dtype=bool)
+    for place in np.ndindex(*masks.shape[:-2]):
+        mask = masks[place] if masks.dtype == np.uint8 else (masks[place] > 0).astype(np.uint8)
+        x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask)) if mask.size else (0, 0, 0, 0)
+        if width:
+            boxes[place], valid[place] = (x, y, x + width - 1, y + height - 1), True
     return boxes, valid
 
 

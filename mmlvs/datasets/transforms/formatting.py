@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
@@ -45,7 +46,11 @@ class PackClip(ClipTransform):
         if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype not in (np.uint8, np.float32):
             raise ValueError(f'stream {stream!r}: expected uint8 or float32 frames (T, H, W, 3), found {frames.dtype} '
                              f'{frames.shape}')
-        return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))  # T H W 3 -> T 3 H W
+        planes = np.empty((len(frames), 3, *frames.shape[1:3]), dtype=frames.dtype)  # T 3 H W
+        for frame, out in zip(frames, planes, strict=True):
+            if frame.size:
+                cv2.split(np.ascontiguousarray(frame), list(out))  # writes in place, many times faster than a transpose
+        return torch.from_numpy(planes)
 
 
 @TRANSFORMS.register_module()

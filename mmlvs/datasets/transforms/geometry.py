@@ -30,7 +30,7 @@ def resize_clip(results: Results, codec: ClipCodec, *, resize_gt: bool = True) -
     if resize_gt and 'gt_masks' in results:
         _same_size(results)
         for key in _MASK_KEYS:
-            results[key] = codec.resize_masks(results[key], new)
+            results[key] = codec.resize_masks(results[key], new, codec.mask_resizer)
         results['gt_boxes'] = resize_boxes(results['gt_boxes'], old, new)
     sx, sy = results['scale_factor']
     results.update(img_shape=new, scale_factor=(sx * new[1] / old[1], sy * new[0] / old[0]))
@@ -99,15 +99,16 @@ class ResizeClip(ClipTransform):
     size.
 
     Args:
-        short_side, max_long_side, size, resizer: settings of :class:`ClipCodec`.
+        short_side, max_long_side, size, resizer, mask_resizer: settings of :class:`ClipCodec`.
         resize_gt: False in test pipelines: the ground truth stays at original size.
     """
 
     def __init__(self, *, short_side: int | None = None, max_long_side: int | None = None, size: Size | None = None,
-                 resizer: str = 'pillow', resize_gt: bool = True) -> None:
+                 resizer: str = 'pillow', mask_resizer: str = 'floor', resize_gt: bool = True) -> None:
         if short_side is None and size is None:
             raise ValueError('ResizeClip: give `short_side` or `size`')
-        self.codec = ClipCodec(short_side=short_side, max_long_side=max_long_side, size=size, resizer=resizer)
+        self.codec = ClipCodec(short_side=short_side, max_long_side=max_long_side, size=size, resizer=resizer,
+                               mask_resizer=mask_resizer)
         self.resize_gt = resize_gt
 
     def transform(self, results: Results) -> Results:

@@ -94,11 +94,39 @@ def consecutive_frames(start: int, length: int, num_frames: int) -> list[int]:
 
 
 def take_frames(results: Results, positions: Sequence[int]) -> Results:
-    """Keep the frames at ``positions`` of the listed ones, in this order; all become key frames."""
-    for key in ('frame_ids', 'frame_paths', 'frame_index'):
-        results[key] = [results[key][p] for p in positions]
-    results['key_frames'] = list(range(len(positions)))
+    """Keep the frames at ``positions`` of the listed ones, in this order.
+
+    All become key frames; in a key-frame item (``results['key_frame']``) only the first occurrence of that frame.
+
+    Raises:
+        ValueError: the key frame is not among ``positions``.
+    """
+    key = results.get('key_frame')
+    if key is not None and key not in positions:
+        raise ValueError(f"video {results['video_id']!r}: the clip of frames {list(positions)} lacks the annotated "
+                         f'frame {key}; take more frames, or SampleWindow')
+    for name in ('frame_ids', 'frame_paths', 'frame_index'):
+        results[name] = [results[name][p] for p in positions]
+    results['key_frames'] = list(range(len(positions))) if key is None else [list(positions).index(key)]
     return results
+
+
+def clip_frames(results: Results, num_frames: int | None) -> int:
+    """Frames of a clip: as a transform says, or ``clip_length`` of the data set.
+
+    Raises:
+        ValueError: neither says it.
+    """
+    count = results.get('clip_length') if num_frames is None else num_frames
+    if count is None:
+        raise ValueError(f"video {results['video_id']!r}: the length of a clip is not given; set clip_length of the "
+                         'data set, or num_frames of the transform that samples')
+    return count
+
+
+def _check_frames(num_frames: int | None) -> None:
+    if num_frames is not None and num_frames < 1:
+        raise ValueError(f'num_frames {num_frames}: expected at least 1')
 
 
 @TRANSFORMS.register_module()
@@ -108,16 +136,15 @@ class SampleLocalGlobalFrames(ClipTransform):
     See :func:`local_global_frames` (ReferFormer, Ref-YouTube-VOS loader). A video shorter than the clip repeats frames.
 
     Args:
-        num_frames: frames of the clip.
+        num_frames: frames of the clip; None = ``clip_length`` of the data set.
         reverse_prob: probability of the clip running backwards (ReferDINO: 0.3).
         single: one frame is the start frame itself; see :func:`local_global_frames`.
         short_video: ``'repeat'`` frames of a video that is too short, or ``'error'`` as the reference.
     """
 
-    def __init__(self, *, num_frames: int, reverse_prob: float = 0.0, single: bool = True,
+    def __init__(self, *, num_frames: int | None = None, reverse_prob: float = 0.0, single: bool = True,
                  short_video: str = 'repeat') -> None:
-        if num_frames < 1:
-            raise ValueError(f'num_frames {num_frames}: expected at least 1')
+        _check_frames(num_frames)
         if short_video not in ('repeat', 'error'):
             raise ValueError(f"short_video {short_video!r}: expected 'repeat' or 'error'")
         self.num_frames, self.reverse_prob = num_frames, reverse_prob
@@ -127,8 +154,8 @@ class SampleLocalGlobalFrames(ClipTransform):
         """Narrow the listed frames to the clip."""
         rng, length = results['rng'], len(results['frame_ids'])
         try:
-            frames = local_global_frames(results['start_frame'], length, self.num_frames, rng, single=self.single,
-                                         repeat=self.short_video == 'repeat')
+            frames = local_global_frames(results['start_frame'], length, clip_frames(results, self.num_frames), rng,
+                                         single=self.single, repeat=self.short_video == 'repeat')
         except ValueError as error:
             raise ValueError(f"video {results['video_id']!r}: {error} (short_video='repeat')") from error
         if self.reverse_prob > 0 and rng.random() < self.reverse_prob:
@@ -152,6 +179,31 @@ class SampleClip(ClipTransform):
 
 
 @TRANSFORMS.register_module()
+class SampleWindow(ClipTransform):
+    """Takes the window around the start frame, clamped to the video; see :func:`centred_window` (A2D, JHMDB).
+
+    Args:
+        num_frames: frames of the clip; None = ``clip_length`` of the data set.
+        key: which copy of an annotated frame that clamping repeated is predicted: the ``'first'`` (ReferFormer and its
+            family, LAVT) or that in the ``'centre'`` of the window (MTTR).
+    """
+
+    def __init__(self, *, num_frames: int | None = None, key: str = 'first') -> None:
+        _check_frames(num_frames)
+        if key not in ('first', 'centre'):
+            raise ValueError(f"key {key!r}: expected 'first' or 'centre'")
+        self.num_frames, self.key = num_frames, key
+
+    def transform(self, results: Results) -> Results:
+        """Narrow the listed frames to the clip."""
+        start, length, count = results['start_frame'], len(results['frame_ids']), clip_frames(results, self.num_frames)
+        results = take_frames(results, centred_window(start, length, count))
+        if self.key == 'centre' and 'key_frame' in results:
+            results['key_frames'] = [count // 2]
+        return results
+
+
+@TRANSFORMS.register_module()
 class DrawKeyFrames(ClipTransform):
     """Draws which frames of a training clip are predicted and scored; the others are seen by the backbone only.
 
@@ -169,6 +221,9 @@ class DrawKeyFrames(ClipTransform):
 
     def transform(self, results: Results) -> Results:
         """Set ``key_frames``: positions in the clip, ascending."""
+        if 'key_frame' in results:
+            raise ValueError(f"DrawKeyFrames: data set {results['dataset']!r} has one annotated frame per item, which "
+                             'is the key frame; leave this step out')
         length, rng = len(results['frame_ids']), results['rng']
         count = min(self.num_key_frames, length)
         cuts = [length * k // count for k in range(count + 1)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmlvs.datasets.transforms import PhotometricDistortClip
-from mmlvs.datasets.transforms.photometric import PhotometricDraw, distort_frame
+from mmlvs.datasets.transforms.photometric import PhotometricDraw, distort_frame, distort_frame_in_steps
 
 FRAME = np.random.default_rng(0).integers(0, 256, (8, 9, 3)).astype(np.uint8)
 
@@ -69,3 +69,18 @@ def test_probability_and_errors():
         PhotometricDistortClip(prob=2)
     with pytest.raises(ValueError, match='expected uint8 frames, found float32'):
         _run(PhotometricDistortClip(), frames.astype(np.float32))
+
+
+def test_steps_that_each_end_in_bytes():
+    """Brightness saturates before contrast takes it back; hue has 180 steps and goes round."""
+    bright = PhotometricDraw(brightness=100.0, contrast=0.5, contrast_first=True)
+    assert (distort_frame_in_steps(np.full((2, 2, 3), 200, np.uint8), bright) == 127).all()  # 255 / 2, truncated
+    assert np.array_equal(distort_frame_in_steps(FRAME, PhotometricDraw()), FRAME)  # not even through other colours
+    half, back = (distort_frame_in_steps(FRAME, PhotometricDraw(hue=h)) for h in (90, -90))
+    assert np.array_equal(half, back) and not np.array_equal(half, FRAME)
+    step = PhotometricDistortClip(in_steps=True, permute_channels=False)
+    hues = [step.draw(np.random.default_rng(seed)).hue for seed in range(200)]
+    drawn = {hue for hue in hues if hue is not None}
+    assert min(drawn) == -18 and max(drawn) == 17 and all(hue == int(hue) for hue in drawn)
+    with pytest.raises(ValueError, match='in_steps always clips'):
+        PhotometricDistortClip(in_steps=True, overflow='wrap')

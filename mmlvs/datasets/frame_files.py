@@ -1,0 +1,89 @@
+"""Frames as files: an image, or one frame of a video file, addressed by one string either way."""
+
+import os
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmlvs.io import iter_frames, open_image
+
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
+_VIDEO_FRAME = re.compile(r'(?P<file>.+)#frame=(?P<index>\d+)')
+
+
+def video_frame_path(file: str | os.PathLike, index: int) -> str:
+    """Address of frame ``index`` (from 0) of a video file, for ``frame_paths``: ``clip.mp4#frame=12``."""
+    return f'{file}#frame={index}'
+
+
+def split_frame_path(path: str | os.PathLike) -> tuple[Path, int | None]:
+    """File and index of a frame's address; the index is None for an image file."""
+    match = _VIDEO_FRAME.fullmatch(str(path))
+    return (Path(match['file']), int(match['index'])) if match else (Path(path), None)
+
+
+def decode_frames(paths: Sequence[str | os.PathLike]) -> dict[str, np.ndarray]:
+    """Decode frames, each file once: images with Pillow, a video file in one pass up to its last wanted frame.
+
+    Args:
+        paths: addresses of frames, may repeat.
+
+    Returns:
+        Address -> (H, W, 3) uint8 RGB.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file cannot be decoded, or a video has fewer frames than asked for.
+    """
+    decoded: dict[str, np.ndarray] = {}
+    wanted: dict[Path, set[int]] = {}
+    for path in dict.fromkeys(str(p) for p in paths):
+        file, index = split_frame_path(path)
+        if index is None:
+            with open_image(file) as image:
+                decoded[path] = np.asarray(image if image.mode == 'RGB' else image.convert('RGB'))
+        else:
+            wanted.setdefault(file, set()).add(index)
+    for file, indices in wanted.items():
+        frames = _decode_video(file, indices)
+        decoded.update({video_frame_path(file, index): frame for index, frame in frames.items()})
+    return decoded
+
+
+def _decode_video(file: Path, indices: set[int]) -> dict[int, np.ndarray]:
+    frames, count = {}, 0
+    for index, frame in enumerate(iter_frames(file)):
+        count = index + 1
+        if index in indices:
+            frames[index] = frame
+        if count > max(indices):
+            break
+    if len(frames) < len(indices):
+        raise ValueError(f'{file}: frame {max(indices)} (from 0) is asked for, but only {count} frames can be decoded; '
+                         'fetch the video again')
+    return frames
+
+
+@lru_cache(maxsize=16384)
+def count_frames(file: Path) -> int:
+    """Number of frames of a video file that can be decoded: counted, as neither headers nor lists are reliable.
+
+    Raises:
+        FileNotFoundError: there is no file.
+        ValueError: it cannot be opened or holds no frame.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f'{file}: video is missing; check the folder and its layout, or unpack the data again')
+    capture, count = cv2.VideoCapture(str(file)), 0
+    try:
+        while capture.isOpened() and capture.grab():
+            count += 1
+    finally:
+        capture.release()
+    if count == 0:
+        raise ValueError(f'{file}: no frame can be decoded; the file is damaged or in a codec that OpenCV lacks')
+    return count

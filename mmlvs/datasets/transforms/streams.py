@@ -1,0 +1,61 @@
+"""Further streams of a clip: images that go with its frames, and the frame after its last one."""
+
+import numpy as np
+
+from mmlvs.datasets.frame_files import decode_frames
+from mmlvs.datasets.transforms.compose import ClipTransform, Results
+from mmlvs.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadStream(ClipTransform):
+    """Decodes the images of another stream for the listed frames, (T, H, W, 3) uint8 RGB; after ``LoadFrames``.
+
+    Args:
+        stream: name of the stream, which the data set must have.
+
+    Raises:
+        KeyError: the data set has no such stream.
+        FileNotFoundError: a frame has no image of its name there.
+        ValueError: an image differs from the frames in size.
+    """
+
+    def __init__(self, *, stream: str = 'flow') -> None:
+        self.stream = stream
+
+    def transform(self, results: Results) -> Results:
+        """Add the stream."""
+        path_of = results.get('stream_paths', {}).get(self.stream)
+        if path_of is None:
+            raise KeyError(f"LoadStream: data set {results['dataset']!r} has no stream {self.stream!r}, only "
+                           f"{sorted(results.get('stream_paths', {}))}; switch it on there, or leave this step out")
+        paths = [str(path_of(results['video_id'], frame_id)) for frame_id in results['frame_ids']]
+        decoded = decode_frames(paths)
+        for path, image in decoded.items():
+            if image.shape[:2] != tuple(results['ori_shape']):
+                raise ValueError(f'{path}: image of size {image.shape[:2]} (height, width), but the frames of video '
+                                 f"{results['video_id']!r} have {tuple(results['ori_shape'])}; make it again from them")
+        results['frames'][self.stream] = np.stack([decoded[path] for path in paths])  # T H W 3
+        return results
+
+
+@TRANSFORMS.register_module()
+class LoadLookAhead(ClipTransform):
+    """Appends the frame that follows a test clip to stream ``img``, so that flow of its last frame can be computed.
+
+    The stream then has T + 1 frames for the T of ``frame_ids``; at the end of the video it keeps T. After
+    ``LoadFrames``.
+
+    Raises:
+        KeyError: the data set does not tell the following frame.
+    """
+
+    def transform(self, results: Results) -> Results:
+        """Append the frame, if there is one."""
+        if 'following_path' not in results:
+            raise KeyError(f"LoadLookAhead: data set {results['dataset']!r} does not tell which frame follows a clip")
+        path = results['following_path']
+        if path is not None:
+            frame = decode_frames([path])[path]
+            results['frames']['img'] = np.concatenate([results['frames']['img'], frame[None]])  # T+1 H W 3
+        return results
