@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
@@ -195,55 +194,17 @@ def _read_next(dataset: Any, indices: Any) -> None:
 
 
 def run_metrics(args: argparse.Namespace, table: MeasurementTable) -> None:
-    """J and F of a track against the definition written down plainly."""
-    import cv2
+    """J and F, A2D and saliency scores against their definitions written down plainly."""
+    from mmlvs.evaluation.measuring import load_plain, measure_scores, read_clips
 
-    from mmlvs.evaluation.functional.davis import track_scores
-
-    truth = synthetic_item(shape=tuple(args.shape), texts=[], seed=args.seed)['data_samples'].gt_masks[0].numpy()
-    rng = np.random.default_rng(args.seed)
-    width = 2 * (args.shape[2] // 80) + 1
-    guess = np.stack([cv2.GaussianBlur(frame + rng.normal(0, 1, frame.shape), (width, width), 0) > 0.5
-                      for frame in np.roll(truth, -(args.shape[2] // 150), axis=2)])  # moved, with a ragged boundary
-    scores = [np.stack(form(guess, truth)) for form in (track_scores, plain_track_scores)]
-    error = float(np.abs(scores[0] - scores[1]).max())
-    table.value('largest difference of scores', error, f'{error:.1e} between evaluator and plain form; mean J, F: '
-                + ', '.join(f'{value:.3f}' for value in scores[0].mean(axis=1)))
-    if not error <= 1e-9:
-        raise BenchmarkError('evaluator and plain form disagree: one of them is wrong, and times mean nothing')
-    found = measure({'evaluator': partial(track_scores, guess, truth), 'plain': partial(plain_track_scores, guess,
-                                                                                         truth)},
-                    repeats=args.repeats, warmup=args.warmup)
-    table.timing('J and F, plain form', found['plain'], amount=args.shape[0], unit='frames')
-    table.timing('J and F', found['evaluator'], baseline=found['plain'], against='the plain form',
-                 amount=args.shape[0], unit='frames')
-
-
-def plain_track_scores(prediction: np.ndarray, truth: np.ndarray, tolerance: float = 0.008) -> tuple[list, list]:
-    """J and F of every frame of a track (T, H, W) by their definitions, on whole frames: the boundaries of both masks,
-    each dilated by a disk."""
-    import cv2
-
-    radius = int(np.ceil(tolerance * np.hypot(*truth.shape[1:])))
-    y, x = np.ogrid[-radius:radius + 1, -radius:radius + 1]
-    disk = (x * x + y * y <= radius * radius).astype(np.uint8)
-    regions, boundaries = [], []
-    for masks in zip(prediction != 0, truth != 0, strict=True):
-        union = (masks[0] | masks[1]).sum()
-        regions.append((masks[0] & masks[1]).sum() / union if union else 1.0)
-        edges = []
-        for mask in masks:
-            wide = np.pad(mask, ((0, 1), (0, 1)), mode='edge')
-            edges.append((mask != wide[:-1, 1:]) | (mask != wide[1:, :-1]))
-            edges[-1][:-1, :-1] |= mask[:-1, :-1] != mask[1:, 1:]
-        near = [cv2.dilate(edge.astype(np.uint8), disk, borderValue=0) > 0 for edge in edges]
-        counts = [edge.sum() for edge in edges]
-        if not all(counts):
-            boundaries.append(float(counts[0] == counts[1]))
-            continue
-        precision, recall = ((edges[k] & near[1 - k]).sum() / counts[k] for k in (0, 1))
-        boundaries.append(2 * precision * recall / (precision + recall) if precision + recall else 0.0)
-    return regions, boundaries
+    if args.clips is not None:
+        tracks = read_clips(args.clips, args.shape[0])
+    else:
+        truth = synthetic_item(shape=tuple(args.shape), texts=[], seed=args.seed)['data_samples'].gt_masks.numpy() > 0
+        tracks = {f'object {k}': mask for k, mask in enumerate(truth)}
+    print(f'{len(tracks)} tracks, {sum(map(len, tracks.values()))} frames')
+    measure_scores(table, tracks=tracks, plain=load_plain(ROOT / 'tests' / 'plain' / 'scores.py'), seed=args.seed,
+                   repeats=args.repeats, warmup=args.warmup, parts=tuple(args.parts))
 
 
 def run_stream(args: argparse.Namespace, table: MeasurementTable) -> None:
@@ -341,9 +302,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
                                   epilog='example: benchmark.py dataset --config CONFIG --items 50')
     dataset.add_argument('--split', choices=['train', 'val', 'test'], default='train')
     dataset.add_argument('--items', type=int, default=50, help='timed items (default: %(default)s)')
-    metrics = commands.add_parser('metrics', parents=[rounds, every], help='J and F: frames a second',
+    metrics = commands.add_parser('metrics', parents=[rounds, every], help='scores: frames a second',
                                   epilog='example: benchmark.py metrics --shape 20 480 854')
-    metrics.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'), default=[20, 480, 854])
+    metrics.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'), default=[20, 480, 854],
+                         help='of synthetic masks; T is also the most frames of a real clip (default: 20 480 854)')
+    metrics.add_argument('--clips', type=Path, help='folder of real clips in Ref-YouTube-VOS form; default: synthetic')
+    metrics.add_argument('--parts', nargs='+', choices=['jf', 'speckle', 'a2d', 'saliency'],
+                         default=['jf', 'speckle', 'a2d', 'saliency'], help='default: all')
     stream = commands.add_parser('stream', parents=[config, network, every],
                                  help='a long video clip by clip, with its memory',
                                  epilog='example: benchmark.py stream --frames 400 --clip-length 8 --shape 360 640')

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 from scipy.optimize import linear_sum_assignment
 
+from mmlvs.evaluation.functional import bit_masks
+
 VOID_LABEL = 255
-_LARGEST_FLOAT32_RADIUS = 1000  # squared distances up to here are exact after rounding in float32
 
 
 def boundary_radius(shape: Sequence[int], tolerance: float = 0.008) -> float:
@@ -39,81 +38,29 @@ def boundary_map(mask: np.ndarray) -> np.ndarray:
     The image border is no boundary, so a mask that fills the image has none.
     """
     mask = np.asarray(mask, dtype=bool)
-    out = np.zeros(mask.shape, dtype=bool)
-    out[:, :-1] |= mask[:, :-1] != mask[:, 1:]
-    out[:-1] |= mask[:-1] != mask[1:]
-    out[:-1, :-1] |= mask[:-1, :-1] != mask[1:, 1:]
-    return out
+    return bit_masks.unpack(bit_masks.boundaries(bit_masks.pack(mask[None]), mask.shape[1]), mask.shape[1])[0]
 
 
-class _Shape:
-    """One mask prepared for comparison: area, boundary and what lies near the boundary, each on its own crop.
-
-    A crop keeps one row and column around the mask (boundary pixels lie on its upper left side), and `near` keeps the
-    radius around that; outside of them both maps are False, so nothing is lost against the full frame.
-    """
-
-    def __init__(self, mask: np.ndarray, radius: float) -> None:
-        height, width = mask.shape
-        x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
-        self.rows, self.columns = slice(y, y + h), slice(x, x + w)
-        self.mask = mask[self.rows, self.columns]
-        self.area = int(np.count_nonzero(self.mask))
-        top, left = max(y - 1, 0), max(x - 1, 0)
-        self.boundary = boundary_map(mask[top:min(y + h + 1, height), left:min(x + w + 1, width)])
-        self.origin = (top, left)
-        self.boundary_pixels = int(np.count_nonzero(self.boundary)) if self.area else 0
-        if self.boundary_pixels:
-            margin = math.floor(radius)
-            above, before = min(margin, top), min(margin, left)
-            below = min(margin, height - top - self.boundary.shape[0])
-            after = min(margin, width - left - self.boundary.shape[1])
-            padded = np.pad(self.boundary, ((above, below), (before, after)))
-            self.near_origin = (top - above, left - before)
-            self.near = _within(padded, radius)
-
-    def intersection(self, other: '_Shape', full: np.ndarray) -> int:
-        """Pixels common with ``other``; ``full`` is this mask on the whole frame."""
-        return int(np.count_nonzero(full[other.rows, other.columns] & other.mask))
-
-    def near_to(self, other: '_Shape') -> int:
-        """Boundary pixels of this mask within the radius of a boundary pixel of ``other``."""
-        spans = []
-        for axis in (0, 1):
-            start = max(self.origin[axis], other.near_origin[axis])
-            stop = min(self.origin[axis] + self.boundary.shape[axis], other.near_origin[axis] + other.near.shape[axis])
-            if stop <= start:
-                return 0
-            spans.append((start, stop))
-        own = tuple(slice(a - o, b - o) for (a, b), o in zip(spans, self.origin, strict=True))
-        theirs = tuple(slice(a - o, b - o) for (a, b), o in zip(spans, other.near_origin, strict=True))
-        return int(np.count_nonzero(self.boundary[own] & other.near[theirs]))
+def _packed(masks: np.ndarray, void: np.ndarray | None) -> np.ndarray:
+    """Words (N, H, V) of masks (N, H, W), non-zero inside, without the pixels of ``void`` (H, W)."""
+    words = bit_masks.pack(masks)
+    if void is None:
+        return words
+    void = np.asarray(void, dtype=bool)
+    if void.shape != masks.shape[1:]:
+        raise ValueError(f'void has size {void.shape}, the masks {masks.shape[1:]} (H, W)')
+    return words & ~bit_masks.pack(void[None])
 
 
-def _within(points: np.ndarray, radius: float) -> np.ndarray:
-    """Pixels at most ``radius`` away from a True pixel: dilation by the disk dx^2 + dy^2 <= radius^2."""
-    limit = math.floor(radius * radius + 1e-9)  # squared distances are integers
-    if radius <= _LARGEST_FLOAT32_RADIUS:
-        distance = cv2.distanceTransform((~points).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    else:
-        distance = distance_transform_edt(~points)
-    return distance * distance < limit + 0.5
-
-
-def _f_score(pred: _Shape, truth: _Shape) -> float:
-    if not pred.boundary_pixels or not truth.boundary_pixels:
-        return float(pred.boundary_pixels == truth.boundary_pixels)
-    precision = pred.near_to(truth) / pred.boundary_pixels
-    recall = truth.near_to(pred) / truth.boundary_pixels
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def _as_masks(masks: np.ndarray, name: str, void: np.ndarray | None) -> np.ndarray:
-    masks = np.asarray(masks)
-    if masks.ndim != 3:
-        raise ValueError(f'{name}: expected masks of shape (number, H, W), found {masks.shape}')
-    masks = masks != 0
-    return np.ascontiguousarray(masks if void is None else masks & ~np.asarray(void, dtype=bool))
+def _same_size(predictions: np.ndarray, truths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Masks (P, H, W) and (O, H, W) as arrays."""
+    predictions, truths = np.asarray(predictions), np.asarray(truths)
+    if predictions.ndim != 3 or truths.ndim != 3:
+        raise ValueError(f'expected masks of shape (number, H, W), found {predictions.shape} and {truths.shape}')
+    if predictions.shape[1:] != truths.shape[1:]:
+        raise ValueError(f'predicted masks have size {predictions.shape[1:]}, the truth {truths.shape[1:]} (H, W): '
+                         'bring predictions to the original size first')
+    return predictions, truths
 
 
 def pair_scores(predictions: np.ndarray, truths: np.ndarray, *, void: np.ndarray | None = None,
@@ -132,32 +79,33 @@ def pair_scores(predictions: np.ndarray, truths: np.ndarray, *, void: np.ndarray
     Raises:
         ValueError: the sizes differ.
     """
-    predictions, truths = _as_masks(predictions, 'predictions', void), _as_masks(truths, 'truths', void)
-    if predictions.shape[1:] != truths.shape[1:]:
-        raise ValueError(f'predicted masks have size {predictions.shape[1:]}, the truth {truths.shape[1:]} (H, W): '
-                         'bring predictions to the original size first')
-    radius = boundary_radius(truths.shape, tolerance)
-    pred_shapes = [_Shape(mask, radius) for mask in predictions]
-    true_shapes = [_Shape(mask, radius) for mask in truths]
-    j = np.ones((len(predictions), len(truths)))
-    f = np.ones_like(j)
-    for row, (pred, full) in enumerate(zip(pred_shapes, predictions, strict=True)):
-        for column, truth in enumerate(true_shapes):
-            intersection = pred.intersection(truth, full)
-            union = pred.area + truth.area - intersection
-            if union:
-                j[row, column] = intersection / union
-            f[row, column] = _f_score(pred, truth)
+    predictions, truths = _same_size(predictions, truths)
+    number, width = len(predictions), truths.shape[2]
+    masks, (_, columns) = bit_masks.crop(np.concatenate([_packed(predictions, void), _packed(truths, void)]))
+    areas = bit_masks.count_bits(masks)
+    edges = bit_masks.boundaries(masks, width - columns.start * bit_masks.WORD)
+    lengths = bit_masks.count_bits(edges)
+    compared = bool(lengths[:number].any() and lengths[number:].any())
+    near = bit_masks.dilate(edges, boundary_radius(truths.shape, tolerance)) if compared else edges
+    j = np.ones((number, len(truths)))
+    f = (lengths[:number, None] == lengths[number:]).astype(np.float64)  # where a boundary is empty
+    for column in range(len(truths)):
+        own = number + column
+        common = bit_masks.count_bits(masks[:number] & masks[own])
+        union = areas[:number] + areas[own] - common
+        j[:, column] = np.where(union > 0, common / np.maximum(union, 1), 1.0)
+        precision = bit_masks.count_bits(edges[:number] & near[own]) / np.maximum(lengths[:number], 1)
+        recall = bit_masks.count_bits(near[:number] & edges[own]) / max(lengths[own], 1)
+        both, total = (lengths[:number] > 0) & (lengths[own] > 0), precision + recall
+        f[both, column] = (2 * precision * recall / np.where(total > 0, total, 1))[both]
     return j, f
 
 
 def region_similarity(prediction: np.ndarray, truth: np.ndarray, *, void: np.ndarray | None = None) -> float:
     """J of one frame: intersection over union of two masks (H, W) outside ``void``; 1 when both are empty."""
-    p, g = (_as_masks(np.asarray(m)[None], name, void)[0] for m, name in ((prediction, 'prediction'), (truth, 'truth')))
-    if p.shape != g.shape:
-        raise ValueError(f'predicted mask has size {p.shape}, the truth {g.shape} (H, W)')
-    union = np.count_nonzero(p | g)
-    return float(np.count_nonzero(p & g) / union) if union else 1.0
+    p, g = (_packed(masks, void) for masks in _same_size(np.asarray(prediction)[None], np.asarray(truth)[None]))
+    union = int(bit_masks.count_bits(p | g)[0])
+    return int(bit_masks.count_bits(p & g)[0]) / union if union else 1.0
 
 
 def boundary_measure(prediction: np.ndarray, truth: np.ndarray, *, void: np.ndarray | None = None,
@@ -343,9 +291,19 @@ def evaluate_sequence(prediction: np.ndarray, truth: np.ndarray, *, task: str = 
         else:
             for k, (p, g) in enumerate(zip(*masks, strict=True)):
                 j[k, position], f[k, position] = frame_scores(p, g, void=scope, tolerance=tolerance)
-    if not matching:
-        return SequenceScores([(k, k) for k in range(1, num_objects + 1)], j, f)
-    quality = ((j + f) / 2).mean(axis=2) if len(frames) else np.zeros(shape[:2])  # (P, O)
+    return match_proposals(j, f) if matching else SequenceScores([(k, k) for k in range(1, num_objects + 1)], j, f)
+
+
+def match_proposals(j: np.ndarray, f: np.ndarray) -> SequenceScores:
+    """Match predictions to objects so that the mean over frames of (J + F) / 2 is largest.
+
+    Args:
+        j, f: (P, O, T) scores of every pair.
+
+    Returns:
+        One row per matched object, in the order of the predictions.
+    """
+    quality = ((j + f) / 2).mean(axis=2) if j.shape[2] else np.zeros(j.shape[:2])  # (P, O)
     rows, columns = linear_sum_assignment(-quality)
     pairs = [(int(p) + 1, int(o) + 1) for p, o in zip(rows, columns, strict=True)]
     return SequenceScores(pairs, j[rows, columns], f[rows, columns])

@@ -15,9 +15,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-COCO_NUMBERS = ('AP', 'AP50', 'AP75', 'AP_small', 'AP_medium', 'AP_large', 'AR_1', 'AR_10', 'AR_100', 'AR_small',
-                'AR_medium', 'AR_large')
-"""Names of the numbers of :func:`coco_summary`, in order."""
+from mmlvs.evaluation.functional.candidates import (
+    COCO_AREAS,
+    COCO_NUMBERS,
+    ImageCandidates,
+    as_rle,
+    average_precision,
+    image_candidates,
+)
+
+__all__ = ['COCO_NUMBERS', 'CONVENTIONS', 'CandidateSummary', 'IoUConvention', 'IoUSummary', 'best_candidate_areas',
+           'box_areas', 'candidate_summary', 'choose_candidates', 'coco_summary', 'iou_summary', 'mask_areas',
+           'rle_areas']
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ def rle_areas(prediction: dict, target: dict) -> tuple[int, int]:
 
     if list(prediction['size']) != list(target['size']):
         raise ValueError(f'predicted mask has size {prediction["size"]}, the truth {target["size"]} (H, W)')
-    pair = [rle.frPyObjects(m, *m['size']) if isinstance(m['counts'], list) else m for m in (prediction, target)]
+    pair = [as_rle(m, m['size']) for m in (prediction, target)]
     intersection = int(rle.area(rle.merge(pair, intersect=True)))
     return intersection, int(rle.area(pair[0])) + int(rle.area(pair[1])) - intersection
 
@@ -196,7 +205,7 @@ def best_candidate_areas(ground_truth: dict, predictions: Sequence[dict], *, of:
 def coco_summary(ground_truth: dict, predictions: Sequence[dict], *, iou_type: str = 'segm',
                  use_categories: bool = False, iou_thresholds: Sequence[float] | None = None,
                  recall_points: int = 101, max_detections: Sequence[int] = (1, 10, 100),
-                 area_limits: Sequence[float] = (0, 32**2, 96**2, 1e10), prediction_area: str = 'mask') -> np.ndarray:
+                 area_limits: Sequence[float] = COCO_AREAS, prediction_area: str = 'mask') -> np.ndarray:
     """The twelve COCO numbers (``COCO_NUMBERS``), float64; -1 where nothing is there to measure.
 
     Equal scores rank in the order of the list, images in the sorted order of their ids. Nothing is read or printed.
@@ -216,9 +225,6 @@ def coco_summary(ground_truth: dict, predictions: Sequence[dict], *, iou_type: s
     Raises:
         ValueError: there are no predictions, or one names an unknown image.
     """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
     if prediction_area not in ('mask', 'box'):
         raise ValueError(f'prediction_area {prediction_area!r}: expected mask or box')
     if not predictions:
@@ -226,8 +232,94 @@ def coco_summary(ground_truth: dict, predictions: Sequence[dict], *, iou_type: s
     unknown = {p['image_id'] for p in predictions} - {row['id'] for row in ground_truth['images']}
     if unknown:
         raise ValueError(f'predictions name {len(unknown)} images that the truth lacks, e.g. {next(iter(unknown))!r}')
+    options = dict(iou_thresholds=iou_thresholds, recall_points=recall_points, max_detections=max_detections,
+                   area_limits=area_limits)
+    if iou_type == 'segm' and _one_truth_each(ground_truth, use_categories):
+        return _summary_of_single_truths(ground_truth, predictions, _single_truths(ground_truth, predictions),
+                                         prediction_area, options)
     drop = {'bbox'} if prediction_area == 'mask' and iou_type == 'segm' else set()
     rows = [{k: v for k, v in p.items() if k not in drop} for p in predictions]
+    return _summary_of_coco(ground_truth, rows, iou_type, use_categories, options)
+
+
+class CandidateSummary(NamedTuple):
+    """Result of :func:`candidate_summary`: IoU and P@K of the best candidates, the twelve COCO numbers."""
+
+    iou: IoUSummary
+    coco: np.ndarray
+
+
+def candidate_summary(ground_truth: dict, predictions: Sequence[dict], *, convention: str = 'referformer',
+                      tie: str = 'last') -> CandidateSummary:
+    """All scores of A2D- and JHMDB-Sentences from COCO files, every overlap computed once.
+
+    Args:
+        ground_truth: COCO dictionary with one annotation per image.
+        predictions: COCO results, scored candidates in the order of their list.
+        convention: of ``CONVENTIONS``.
+        tie: see :func:`choose_candidates`.
+
+    Raises:
+        ValueError: an image has not exactly one plain annotation, or no prediction; a prediction names another image.
+    """
+    if not _one_truth_each(ground_truth, use_categories=False):
+        raise ValueError('expected exactly one annotation of each image, no crowd, ids from 1')
+    known = {row['id'] for row in ground_truth['images']}
+    unknown = {row['image_id'] for row in predictions} - known
+    if unknown or not predictions:
+        raise ValueError(f'predictions name {len(unknown)} images that the truth lacks, e.g. {sorted(unknown)[0]!r}'
+                         if unknown else 'no predictions to evaluate')
+    images = _single_truths(ground_truth, predictions)
+    lost = [image for image, row in images.items() if not len(row.scores)]
+    if lost:
+        raise ValueError(f'{len(lost)} of {len(images)} images have no prediction, e.g. {lost[0]!r}')
+    rows = [images[row['id']] for row in ground_truth['images']]
+    best = [row.best(tie=tie) for row in rows]
+    found = iou_summary([row.intersections[k] for row, k in zip(rows, best, strict=True)],
+                        [row.unions[k] for row, k in zip(rows, best, strict=True)], CONVENTIONS[convention])
+    return CandidateSummary(found, _summary_of_single_truths(ground_truth, predictions, images, 'mask', {}))
+
+
+def _one_truth_each(ground_truth: dict, use_categories: bool) -> bool:
+    """Whether every image has one plain annotation and categories cannot matter."""
+    rows = ground_truth['annotations']
+    owners = [row['image_id'] for row in rows]
+    plain = all(row['id'] and not row.get('iscrowd') and not row.get('ignore') for row in rows)
+    return (plain and not use_categories and len(set(owners)) == len(owners)
+            and set(owners) == {row['id'] for row in ground_truth['images']})
+
+
+def _single_truths(ground_truth: dict, predictions: Sequence[dict]) -> dict[Any, ImageCandidates]:
+    """Candidates of every image, in the sorted order of ids."""
+    sizes = {row['id']: (row['height'], row['width']) for row in ground_truth['images']}
+    rows: dict[Any, list[dict]] = {image: [] for image in sorted(sizes)}
+    for row in predictions:
+        rows[row['image_id']].append(row)
+    truth = {row['image_id']: row for row in ground_truth['annotations']}
+    return {image: image_candidates([row['score'] for row in own],
+                                    [as_rle(row['segmentation'], sizes[image]) for row in own],
+                                    as_rle(truth[image]['segmentation'], sizes[image])) for image, own in rows.items()}
+
+
+def _summary_of_single_truths(ground_truth: dict, predictions: Sequence[dict], images: dict[Any, ImageCandidates],
+                              prediction_area: str, options: dict) -> np.ndarray:
+    truth_areas = {row['image_id']: row['area'] for row in ground_truth['annotations']}
+    areas = None
+    if prediction_area == 'box' and predictions[0].get('bbox', []) != []:
+        boxes: dict[Any, list[float]] = {image: [] for image in images}
+        for row in predictions:
+            boxes[row['image_id']].append(row['bbox'][2] * row['bbox'][3])
+        areas = [np.asarray(own) for own in boxes.values()]
+    return average_precision(list(images.values()), truth_areas=[truth_areas[image] for image in images],
+                             candidate_areas=areas, **options)
+
+
+def _summary_of_coco(ground_truth: dict, rows: list[dict], iou_type: str, use_categories: bool, options: dict
+                     ) -> np.ndarray:
+    """Several true masks of an image, crowds, categories or boxes: pycocotools' own evaluator."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = {**ground_truth, 'annotations': [dict(a) for a in ground_truth['annotations']]}
@@ -236,11 +328,11 @@ def coco_summary(ground_truth: dict, predictions: Sequence[dict], *, iou_type: s
         evaluator = COCOeval(truth, truth.loadRes(rows), iou_type)
         p = evaluator.params
         p.useCats = int(use_categories)
-        if iou_thresholds is not None:
-            p.iouThrs = np.asarray(iou_thresholds, dtype=np.float64)
-        p.recThrs = np.linspace(0, 1, recall_points)
-        p.maxDets = sorted(max_detections)
-        low, small, medium, high = area_limits
+        if options['iou_thresholds'] is not None:
+            p.iouThrs = np.asarray(options['iou_thresholds'], dtype=np.float64)
+        p.recThrs = np.linspace(0, 1, options['recall_points'])
+        p.maxDets = sorted(options['max_detections'])
+        low, small, medium, high = options['area_limits']
         p.areaRng = [[low, high], [low, small], [small, medium], [medium, high]]
         evaluator.evaluate()
         evaluator.accumulate()

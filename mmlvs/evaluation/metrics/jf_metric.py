@@ -1,8 +1,7 @@
 """J and F of referred objects, with tables per video, per expression and per kind of expression."""
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ import numpy as np
 
 from mmlvs.evaluation.functional.baselines import BASELINES
 from mmlvs.evaluation.functional.davis import frame_scores
+from mmlvs.evaluation.metrics.tables import write_csv
 from mmlvs.evaluation.metrics.video_metric import Key, VideoMetric
-from mmlvs.io.atomic import atomic_path, remove_parts
+from mmlvs.io.atomic import remove_parts
 from mmlvs.registry import METRICS
 from mmlvs.structures import VideoSegDataSample
 
@@ -26,7 +26,7 @@ class JFRecord:
 
     ``order``: (clip, position in the clip), the place in the video. ``scores``: J and F of ``'model'`` and of each
     baseline; empty where the frame has no annotation. ``expected``: frames of the whole track, None for key-frame
-    items. ``text`` and ``groups`` describe the expression.
+    items. ``text`` and ``groups`` describe the expression. ``more``: further numbers of a subclass.
     """
 
     order: tuple[int, int]
@@ -34,6 +34,7 @@ class JFRecord:
     expected: int | None
     text: str
     groups: dict[str, tuple[str, ...]]
+    more: dict[str, float] = field(default_factory=dict)
 
 
 @METRICS.register_module()
@@ -64,6 +65,9 @@ class JFMetric(VideoMetric):
 
     Source: Pont-Tuset et al., "The 2017 DAVIS Challenge", 2017; Seo et al., "URVOS", ECCV 2020.
     """
+
+    decimals: int | None = None
+    """Percentages of an expression are rounded to this many decimals before they are averaged; None: not at all."""
 
     def __init__(self, *, tolerance: float = 0.008, frames: str = 'all', void: bool = True,
                  group_by: Sequence[str] = (), baselines: Sequence[str] = (), output_dir: str | None = None,
@@ -107,15 +111,17 @@ class JFMetric(VideoMetric):
             truth = sample.target(n).cpu().numpy()
             for t in sample.scored_frames:
                 scores: Scores = {}
+                more: dict[str, float] = {}
                 if annotated[t]:
                     void = None if ignore is None else ignore[t]
                     name = f'video {video!r}, expression {expression!r}'
                     scores[MODEL] = self._frame(prediction[rows[t]], truth[t], void, name)
+                    more = self._more(prediction[rows[t]], sample, n, t)
                     for baseline, answers in baselines.items():
                         each = [self._frame(answer[t], truth[t], void, name) for answer in answers]
                         scores[baseline] = tuple(np.mean(each, axis=0).tolist())
                 record = JFRecord(order=(int(meta['clip']['index']), t), scores=scores, expected=expected,
-                                  text=str(meta['texts'][n]), groups=self._groups(meta, n))
+                                  text=str(meta['texts'][n]), groups=self._groups(meta, n), more=more)
                 yield (video, expression, str(meta['frame_ids'][t])), record
 
     def _frame(self, mask: np.ndarray, truth: np.ndarray, void: np.ndarray | None, name: str) -> tuple[float, float]:
@@ -123,6 +129,14 @@ class JFMetric(VideoMetric):
             raise ValueError(f'{name}: prediction has size {mask.shape}, the truth {truth.shape} (H, W); '
                              'masks must be predicted at the size of the truth')
         return frame_scores(mask, truth, void=void, tolerance=self.tolerance)
+
+    def _more(self, mask: np.ndarray, sample: VideoSegDataSample, n: int, t: int) -> dict[str, float]:
+        """Further numbers of frame ``t`` of expression ``n``, whose prediction is ``mask`` (H, W)."""
+        return {}
+
+    def _of_track(self, video: str, expression: str, track: list[JFRecord]) -> dict[str, float]:
+        """Further measures, fractions, of an expression from its scored frames in order; columns of the tables."""
+        return {}
 
     def _groups(self, meta: dict[str, Any], n: int) -> dict[str, tuple[str, ...]]:
         info = meta['expressions_info'][n] if meta.get('expressions_info') else {}
@@ -151,9 +165,10 @@ class JFMetric(VideoMetric):
         groups = {column: _table(rows, column, lambda row, c=column: row['groups'][c], sources)
                   for column in self.group_by}
         total = _means(rows, sources)
-        results = {name: total[name] for name in ('J', 'F', 'J&F')}
+        names = ('J', 'F', 'J&F', *rows[0]['more'])
+        results = {name: total[name] for name in names}
         for column, table in groups.items():
-            results |= {f'{column}/{line[column]}/{name}': line[name] for line in table for name in ('J', 'F', 'J&F')}
+            results |= {f'{column}/{line[column]}/{name}': line[name] for line in table for name in names}
         results |= {f'baseline_{source}/{name}': total[f'{source} {name}'] for source in self.baselines
                     for name in ('J', 'F', 'J&F')}
         if self.output_dir is not None:
@@ -164,10 +179,10 @@ class JFMetric(VideoMetric):
                       'frames': row['frames'], **_means([row], sources)} for row in rows]
             for line in lines:
                 del line['expressions']
-            _write_csv(folder / 'per_expression.csv', lines)
-            _write_csv(folder / 'per_video.csv', videos)
+            write_csv(folder / 'per_expression.csv', lines)
+            write_csv(folder / 'per_video.csv', videos)
             for column, table in groups.items():
-                _write_csv(folder / f'per_{column}.csv', table)
+                write_csv(folder / f'per_{column}.csv', table)
         return results
 
     def _track(self, video: str, expression: str, track: list[JFRecord]) -> dict[str, Any]:
@@ -183,8 +198,13 @@ class JFMetric(VideoMetric):
                                f'(frames={self.frames!r}, {len(track)} frames left)')
         scores = {source: np.mean([record.scores[source] for record in scored], axis=0) * 100
                   for source in scored[0].scores}
+        more = {name: 100 * value for name, value in self._of_track(video, expression, scored).items()}
+        if self.decimals is not None:
+            scores = {source: np.array([round(value, self.decimals) for value in values.tolist()])
+                      for source, values in scores.items()}
+            more = {name: round(value, self.decimals) for name, value in more.items()}
         return {'video': video, 'expression': expression, 'text': scored[0].text, 'groups': scored[0].groups,
-                'frames': len(scored), 'scores': scores}
+                'frames': len(scored), 'scores': scores, 'more': more}
 
 
 def _means(rows: list[dict], sources: Sequence[str]) -> dict[str, float]:
@@ -194,7 +214,7 @@ def _means(rows: list[dict], sources: Sequence[str]) -> dict[str, float]:
         j, f = np.mean([row['scores'][source] for row in rows], axis=0)
         start = '' if source == MODEL else f'{source} '
         out |= {f'{start}J': float(j), f'{start}F': float(f), f'{start}J&F': float((j + f) / 2)}
-    return out
+    return out | {name: float(np.mean([row['more'][name] for row in rows])) for name in rows[0]['more']}
 
 
 def _table(rows: list[dict], title: str, values, sources: Sequence[str]) -> list[dict]:
@@ -204,11 +224,3 @@ def _table(rows: list[dict], title: str, values, sources: Sequence[str]) -> list
         for value in dict.fromkeys(values(row)):
             parts[value].append(row)
     return [{title: value, **_means(parts[value], sources)} for value in sorted(parts)]
-
-
-def _write_csv(path: Path, lines: list[dict]) -> None:
-    """Write a table whole or not at all; numbers with four decimals."""
-    with atomic_path(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, fieldnames=list(lines[0]))
-        writer.writeheader()
-        writer.writerows({k: f'{v:.4f}' if isinstance(v, float) else v for k, v in line.items()} for line in lines)

@@ -2,6 +2,6 @@
 
 from mmlvs.evaluation.writers.index_png import RefDavisWriter
 from mmlvs.evaluation.writers.merge import annotator_sets, merge_scores
-from mmlvs.evaluation.writers.ref_youtube_vos import RefYouTubeVOSWriter, zip_files
+from mmlvs.evaluation.writers.ref_youtube_vos import MeViSWriter, RefYouTubeVOSWriter, zip_files
 
-__all__ = ['RefDavisWriter', 'RefYouTubeVOSWriter', 'annotator_sets', 'merge_scores', 'zip_files']
+__all__ = ['MeViSWriter', 'RefDavisWriter', 'RefYouTubeVOSWriter', 'annotator_sets', 'merge_scores', 'zip_files']

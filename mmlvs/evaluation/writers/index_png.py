@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from mmlvs.evaluation.metrics import VideoMetric
+from mmlvs.evaluation.metrics.video_metric import VideoMetric
 from mmlvs.evaluation.writers.checks import check_original, file_name
 from mmlvs.evaluation.writers.merge import annotator_sets, merge_scores
 from mmlvs.io.atomic import remove_parts

@@ -1,4 +1,4 @@
-"""Submission of Ref-YouTube-VOS: one grey PNG for every expression and frame, zipped for the server."""
+"""Submissions of Ref-YouTube-VOS and MeViS: one grey PNG for every expression and frame, zipped for the server."""
 
 import os
 import zipfile
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmlvs.evaluation.metrics import VideoMetric
+from mmlvs.evaluation.metrics.video_metric import VideoMetric
 from mmlvs.evaluation.writers.checks import check_original, file_name
 from mmlvs.io.atomic import atomic_path, remove_parts
 from mmlvs.io.masks import write_mask_png
@@ -14,6 +14,7 @@ from mmlvs.registry import METRICS
 from mmlvs.structures import VideoSegDataSample
 
 TOP_FOLDER = 'Annotations'
+"""Of a Ref-YouTube-VOS archive; that of MeViS has the videos at its root."""
 _SHOWN = 5
 
 
@@ -30,6 +31,8 @@ class RefYouTubeVOSWriter(VideoMetric):
         archive: name of the zip in ``out_dir`` whose top folder is ``Annotations``; None = no zip.
         prefix, collect_device: as in VideoMetric.
     """
+
+    top_folder = TOP_FOLDER
 
     def __init__(self, *, out_dir: str | os.PathLike, archive: str | None = 'submission.zip',
                  prefix: str | None = 'ref_youtube_vos', collect_device: str = 'cpu') -> None:
@@ -81,12 +84,26 @@ class RefYouTubeVOSWriter(VideoMetric):
         videos = {video for video, _ in counts}
         return dict(videos=float(len(videos)), expressions=float(len(counts)), frames=float(len(records)))
 
-    @staticmethod
-    def member(key: tuple[str, str, str]) -> str:
+    def member(self, key: tuple[str, str, str]) -> str:
         """Path of a frame inside the archive."""
         video, expression, frame = key
-        return '/'.join((TOP_FOLDER, file_name('video', video), file_name('expression', expression),
-                         file_name('frame', frame) + '.png'))
+        names = (file_name('video', video), file_name('expression', expression), file_name('frame', frame) + '.png')
+        return '/'.join((self.top_folder, *names) if self.top_folder else names)
+
+
+@METRICS.register_module()
+class MeViSWriter(RefYouTubeVOSWriter):
+    """Writes ``<out_dir>/<video>/<expression>/<frame>.png`` (0/255, original size) and a zip with the videos at its
+    root, as the MeViS server wants it.
+
+    Args: see :class:`RefYouTubeVOSWriter`.
+    """
+
+    top_folder = ''
+
+    def __init__(self, *, out_dir: str | os.PathLike, archive: str | None = 'submission.zip',
+                 prefix: str | None = 'mevis', collect_device: str = 'cpu') -> None:
+        super().__init__(out_dir=out_dir, archive=archive, prefix=prefix, collect_device=collect_device)
 
 
 def zip_files(folder: str | os.PathLike, members: list[str], path: str | os.PathLike) -> None:

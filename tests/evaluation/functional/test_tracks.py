@@ -42,3 +42,11 @@ def test_shapes_must_agree():
         tracks.pixel_accuracy(track(1), track(1, 1))
     with pytest.raises(ValueError, match='one J for each of 2 frames'):
         tracks.temporal_iou(track(1, 1), track(1, 1), [1])
+
+
+def test_no_target_scores():
+    found = tracks.no_target_scores([False, True, True, False], [False, False, True, True])
+    assert found == (0.5, 0.5)
+    assert np.isnan(tracks.no_target_scores([True], [True]).n_acc)
+    with pytest.raises(ValueError, match='a flag for each expression'):
+        tracks.no_target_scores([True], [True, False])

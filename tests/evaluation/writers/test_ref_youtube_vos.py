@@ -147,3 +147,11 @@ def test_an_interruption_leaves_no_archive(tmp_path, monkeypatch):
         writer.evaluate(1)
     assert (tmp_path / 'submission.zip').read_bytes() == b'of an earlier run'
     assert not list(tmp_path.glob('.*'))
+
+
+def test_mevis_archive_has_the_videos_at_its_root(tmp_path):
+    writer = METRICS.build(dict(type='MeViSWriter', out_dir=str(tmp_path)))
+    writer.process(None, [clip(), clip(start=2, stop=4)])
+    assert writer.evaluate(2)['mevis/frames'] == 8
+    with zipfile.ZipFile(tmp_path / 'submission.zip') as archive:
+        assert archive.namelist()[0] == 'a1b2/0/00000.png' and len(archive.namelist()) == 8

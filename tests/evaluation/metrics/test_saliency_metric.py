@@ -1,0 +1,71 @@
+"""Saliency and zero-shot J and F from one run, against the recorded evaluators."""
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mmlvs.registry import METRICS
+from mmlvs.structures import VideoSegDataSample
+from tests.parity.parity import Case
+
+CASES = Path(__file__).resolve().parents[2] / 'data' / 'parity'
+
+
+def clip(video, prediction, truth, first, index, total):
+    length, size = len(truth), truth.shape[1:]
+    sample = VideoSegDataSample(metainfo=dict(
+        video_id=video, frame_ids=[f'{first + t:05d}' for t in range(length)], num_frames=total, expression_ids=['0'],
+        clip=dict(index=index, is_first=first == 0, is_last=True), key_frames=list(range(length)), object_ids=['1'],
+        ori_shape=size, img_shape=size))
+    sample.gt_masks, sample.gt_objects = torch.as_tensor(truth)[None], [[0]]
+    sample.gt_annotated = torch.ones(length, dtype=torch.bool)
+    sample.set_prediction(torch.as_tensor(prediction > 128)[None])
+    sample.pred_soft = torch.as_tensor(prediction)[None]
+    return sample
+
+
+def run(metric, case, scale=1):
+    for video in case.inputs['videos']:
+        prediction, truth = case.inputs[f'{video}/pred'], case.inputs[f'{video}/gt'] * np.uint8(scale)
+        if prediction.shape != truth.shape:
+            continue
+        half, total = len(truth) // 2, len(truth)
+        for first, last, index in ((half, total, 1), (0, half, 0), (0, half, 0)):
+            metric.process(None, [clip(video, prediction[first:last], truth[first:last], first, index, total)])
+    return metric.evaluate(1)
+
+
+def test_isomer_protocol():
+    case = Case(CASES / 'metrics_sod' / 'sequences')
+    found = run(METRICS.build(dict(type='SaliencyMetric', protocol='isomer', zvos=False, weighted=False)), case)
+    columns = case.settings['protocols']['isomer_use_flow_True']['columns']
+    assert [found[name] for name in columns] == pytest.approx(
+        case.expected()['dataset/isomer_use_flow_True'].tolist(), abs=1e-5)
+    assert 'wF' not in found and 'J' not in found
+
+
+def test_zero_shot_scores_of_the_same_run(tmp_path):
+    case = Case(CASES / 'metrics_vos' / 'sequences')
+    same = [v for v in case.inputs['videos'] if case.inputs[f'{v}/pred'].shape == case.inputs[f'{v}/gt'].shape]
+    found = run(METRICS.build(dict(type='SaliencyMetric', output_dir=str(tmp_path))), case, scale=255)
+    recorded = case.expected()['isomer/head0_tail0/videos']  # (videos, J and F, statistics)
+    want = np.mean([recorded[case.inputs['videos'].index(video)] for video in same], axis=0)
+    for letter, row in zip('JF', want, strict=True):
+        assert [found[name] for name in (letter, f'{letter}-Recall', f'{letter}-Decay')] == pytest.approx(
+            (100 * row).tolist(), abs=1e-9)
+    assert 0 <= found['wF'] <= 1 and found['J&F'] == pytest.approx((found['J'] + found['F']) / 2)
+    assert (tmp_path / 'per_video.csv').read_text().startswith('video,frames,MAE,S,J,J-Recall')
+    with pytest.raises(ValueError, match='soft_truth=False'):
+        run(METRICS.build(dict(type='SaliencyMetric')), case)
+    assert run(METRICS.build(dict(type='SaliencyMetric', soft_truth=False)), case)['MAE'] == pytest.approx(found['MAE'])
+
+
+def test_frames_without_s_are_named(caplog):
+    truth = np.zeros((3, 20, 30), np.uint8)
+    truth[:, 0] = 255  # centred on the first row
+    metric = METRICS.build(dict(type='SaliencyMetric', protocol='isomer', weighted=False))
+    metric.process(None, [clip('v', truth // 2, truth, 0, 0, 3)])
+    assert np.isnan(metric.evaluate(1)['S'])
+    with pytest.raises(ValueError, match='expected one of'):
+        METRICS.build(dict(type='SaliencyMetric', protocol='mine'))
