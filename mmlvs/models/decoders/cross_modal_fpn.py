@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmlvs.models.layers.blocks import frame_blocks
+from mmlvs.models.layers.group_norm import GroupNorm
 from mmlvs.models.layers.vision_language_attention import VisionLanguageBlock
 from mmlvs.registry import MODELS
 from mmlvs.utils import tap
@@ -122,4 +123,4 @@ def _join(parts: Sequence[Tensor]) -> Tensor:
 
 def _conv_norm(in_channels: int, out_channels: int, kernel: int, groups: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False),
-                         nn.GroupNorm(groups, out_channels))
+                         GroupNorm(groups, out_channels))

@@ -127,7 +127,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, S, C) -> (N, S, C)."""
-        return by_tokens(lambda tokens: self.norm(tokens + self.layers(tokens)), x)
+        rows = x.flatten(0, 1)  # N S C -> N*S C: whole blocks of memory
+        return by_tokens(lambda tokens: self.norm(tokens + self.layers(tokens)), rows, axis=0).view(x.shape)
 
 
 class DeformableEncoderLayer(nn.Module):
@@ -341,6 +342,6 @@ class DeformableTransformer(nn.Module):
         """
         reference = self.reference_points(position)  # q 2
         reference = reference.to(torch.promote_types(reference.dtype, torch.float32)).sigmoid()
-        reference = reference.expand(len(content), -1, -1)  # q 2 -> N q 2
-        position = position.expand(len(content), -1, -1)  # q C -> N q C
+        reference = reference.expand(content.shape[0], -1, -1)  # q 2 -> N q 2
+        position = position.expand(content.shape[0], -1, -1)  # q C -> N q C
         return self.decoder(content, position, reference, memory, levels, box_heads, between)

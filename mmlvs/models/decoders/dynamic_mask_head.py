@@ -96,12 +96,15 @@ class DynamicMaskHead(nn.Module):
         features = features.reshape(n, -1, h * w)  # E T m h w -> E*T m h*w
         first, bias = weights[0], biases[0]  # E*T layers*q d m+2, E*T layers*q d 1
         if self.relative_coordinates:
-            # w . (reference - location) = w . reference - w . location: a bias, and channels shared by all queries
+            # w . (reference - location) = w . reference - w . location: a bias, and a field that all queries share
             pixels = centres * sizes.flip(1).to(centres)[:, None, None]  # layers E T q 2 x, y in pixels
-            bias = bias + first[..., -2:] @ _by_frame(pixels * self.coordinate_scale)[..., None]  # E*T layers*q d 1
-            locations = _locations(h, w, self.stride, features) * self.coordinate_scale  # 2 h*w
-            features = torch.cat([features, -locations.expand(n, -1, -1)], dim=1)  # E*T m+2 h*w
-        x = torch.baddbmm(bias.flatten(1, 2), first.flatten(1, 2), features)  # E*T layers*q*d h*w
+            first, slope = first[..., :-2], first[..., -2:] * self.coordinate_scale  # E*T layers*q d m|2
+            bias = bias + slope @ _by_frame(pixels)[..., None]  # E*T layers*q d 1
+            locations = _locations(h, w, self.stride, features).expand(n, -1, -1)  # E*T 2 h*w
+            bias = torch.baddbmm(bias.flatten(1, 2), slope.flatten(1, 2), locations, alpha=-1)  # E*T layers*q*d h*w
+        else:
+            bias = bias.flatten(1, 2)  # E*T layers*q*d 1
+        x = torch.baddbmm(bias, first.flatten(1, 2), features)  # E*T layers*q*d h*w
         x = x.view(n * count, -1, h * w)  # E*T*layers*q d h*w
         for weight, bias in zip(weights[1:], biases[1:], strict=True):
             x = torch.baddbmm(bias.flatten(0, 1), weight.flatten(0, 1), F.relu(x))  # E*T*layers*q d' h*w

@@ -12,6 +12,11 @@ FRAMES_AT_ONCE = 8
 TOKENS_AT_ONCE = 1024  # a hidden layer of 2048 channels of them takes 8 MiB
 
 
+def may_rearrange(device: torch.device) -> bool:
+    """Whether work may take its form from what a CPU likes: no gradient is kept and nothing records the network."""
+    return device.type == 'cpu' and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+
 def frame_blocks(frames: int, tokens: int, device: torch.device) -> list[slice]:
     """Blocks of frames to run one after another: all at once while gradients are kept, else at most ``FRAMES_AT_ONCE``;
     on a CPU only one where a frame is large.
@@ -38,7 +43,7 @@ def by_tokens(function: Callable[..., Tensor], *tokens: Tensor, axis: int = 1) -
         axis: where S is, the axis that is cut.
     """
     x = tokens[0]
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != 'cpu':
+    if not may_rearrange(x.device):
         return function(*tokens)
     others = max(x[..., 0].numel() // max(x.shape[axis], 1), 1)  # tokens at one place of the axis
     step = max(TOKENS_AT_ONCE // others, 1)

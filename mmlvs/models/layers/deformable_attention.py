@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmlvs.models.layers.blocks import by_tokens
+from mmlvs.models.layers.blocks import by_tokens, may_rearrange
 
 Shapes = Sequence[tuple[int, int]]
 KERNEL_BATCH = 64  # the compiled kernel takes at most this many samples, or a multiple of it
@@ -53,6 +53,71 @@ def _sample_maps(maps: Sequence[Tensor], locations: Tensor, weights: Tensor) -> 
     return total.reshape(n, heads * channels, queries).transpose(1, 2)  # N*heads d Q -> N Q heads*d
 
 
+class LookUp:
+    """Bilinear samples as weighted sums of the rows of a table, for a CPU and without gradient: no sample is ever
+    stored, and values stay where the projection has put them.
+
+    A row of the table is one head of one cell. Zeros surround the maps: a column after every line, a line before and
+    after every map; so points outside need no case of their own.
+
+    Args:
+        value: (N, S, heads, d), levels one after another.
+        shapes: (h, w) of every level.
+        points: sampled points P of each head and level; K = heads * levels * P below.
+    """
+
+    def __init__(self, value: Tensor, shapes: Shapes, points: int) -> None:
+        (value, ) = _full_precision(value)
+        n, _, self.heads, d = value.shape
+        starts, end = [], 1  # one cell stands before the first line
+        for h, w in shapes:
+            starts.append(end + w + 1)
+            end += (h + 2) * (w + 1)
+        cells = end + shapes[-1][1] + 2  # right and below of the last cell of zeros
+        table = value.new_zeros(n, cells, self.heads * d)
+        for start, (h, w), level in zip(starts, shapes, value.flatten(2).split([h * w for h, w in shapes], 1),
+                                        strict=True):
+            lines = table[:, start:start + h * (w + 1)].unflatten(1, (h, w + 1))  # N h w+1 heads*d
+            lines[:, :, :w] = level.unflatten(1, (h, w))  # N h*w heads*d -> N h w heads*d
+        self.table = table.view(-1, d)  # N cells heads*d -> N*cells*heads d
+        self.index_type = torch.int32 if len(self.table) < 2**31 else torch.int64
+
+        def spread(numbers: Sequence[int], dtype: torch.dtype) -> Tensor:  # a number a level -> K
+            return torch.tensor(numbers, dtype=dtype).view(1, -1, 1).expand(self.heads, -1, points).flatten()
+
+        self.far = torch.stack([spread(side, value.dtype) for side in ([w for _, w in shapes], [h for h, _ in shapes])])
+        self.line = spread([(w + 1) * self.heads for _, w in shapes], self.index_type)  # rows of a line
+        head = torch.arange(self.heads).repeat_interleave(len(shapes) * points)
+        self.origin = spread([start * self.heads for start in starts], self.index_type) + head.to(self.index_type)
+        self.frames = torch.arange(n, dtype=self.index_type)[:, None] * (cells * self.heads)  # N 1, first row of each
+
+    def __call__(self, pixels: Tensor, weights: Tensor, frames: Tensor) -> Tensor:
+        """Weighted sums of samples.
+
+        Args:
+            pixels: (R, 2, K) x, y in cells of a level; whole numbers are centres of cells.
+            weights: (R, K).
+            frames: (R, 1) from ``frames``.
+
+        Returns:
+            (R, heads * d).
+        """
+        pixels = torch.minimum(pixels, self.far).clamp_(min=-1)  # cells of zeros are as good as any farther away
+        low = pixels.floor()
+        far_share = pixels.sub_(low)
+        near_share = 1 - far_share
+        low = low.to(self.index_type).clamp_(min=-1)  # also NaN becomes a place; its share remains NaN
+        corner = (low[:, 1] * self.line).add_(low[:, 0], alpha=self.heads).add_(self.origin).add_(frames)
+        total = None
+        for share, below in ((near_share, 0), (far_share, self.line)):
+            line, weight = corner + below, share[:, 1] * weights  # R K
+            for x_share, right in ((near_share, 0), (far_share, self.heads)):
+                part = F.embedding_bag((line + right).view(len(line) * self.heads, -1), self.table, mode='sum',
+                                       per_sample_weights=(weight * x_share[:, 0]).view(len(line) * self.heads, -1))
+                total = part if total is None else total.add_(part)  # R*heads d
+        return total.view(len(weights), -1)
+
+
 def level_sizes(shapes: Shapes, like: Tensor) -> Tensor:
     """Width and height of every level, (levels, 2), in the type and on the device of ``like``."""
     return torch.stack([like.new_full((), side) for h, w in shapes for side in (w, h)]).view(-1, 2)
@@ -60,12 +125,13 @@ def level_sizes(shapes: Shapes, like: Tensor) -> Tensor:
 
 @cache
 def compiled_kernel() -> Callable | None:
-    """mmcv's CUDA operator; None where mmcv was built without its compiled operators."""
+    """mmcv's CUDA operator; None where mmcv was built without its compiled operators, or with those of CPUs alone."""
     try:
+        from mmcv.ops import get_compiling_cuda_version
         from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
     except ImportError:
         return None
-    return MultiScaleDeformableAttnFunction.apply
+    return None if get_compiling_cuda_version() == 'not available' else MultiScaleDeformableAttnFunction.apply
 
 
 def _sample_compiled(kernel: Callable, value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
@@ -132,9 +198,6 @@ class DeformableAttention(nn.Module):
         Returns:
             Locations (N, Q, heads, levels, points, 2) x, y in 0..1 and weights (N, Q, heads, levels, points), which sum
             to 1 over levels and points.
-
-        Raises:
-            ValueError: references of another width.
         """
         n, queries, _ = query.shape
         heads, levels, points = self.num_heads, self.num_levels, self.num_points
@@ -144,9 +207,31 @@ class DeformableAttention(nn.Module):
         centres = references[:, :, None, :, None, :2]  # N Q levels . -> N Q 1 levels 1 2
         if references.shape[-1] == 2:
             return centres + offsets / level_sizes(shapes, offsets)[:, None], weights
+        return centres + offsets / points * references[:, :, None, :, None, 2:] * 0.5, weights
+
+    def locate_rows(self, query: Tensor, references: Tensor, shapes: Shapes) -> tuple[Tensor, Tensor]:
+        """As :meth:`locate`, for queries of any frames one after another, in cells of the levels.
+
+        Args:
+            query: (R, C).
+            references: (R, levels, 2 or 4).
+            shapes: (h, w) of every level.
+
+        Returns:
+            Places (R, 2, K) x, y, 0 in the centre of the first cell, and weights (R, K); K = heads * levels * points.
+        """
+        heads, levels, points = self.num_heads, self.num_levels, self.num_points
+        weight, bias = (x.unflatten(0, (-1, 2)).transpose(0, 1).flatten(0, 1)  # K*2 . -> K 2 . -> 2*K .: first all x
+                        for x in (self.sampling_offsets.weight, self.sampling_offsets.bias))
+        offsets = F.linear(query, weight, bias).view(-1, 2, heads, levels, points)
+        weights = self.attention_weights(query).view(-1, heads, levels * points).softmax(dim=-1)
+        offsets, weights, references = _full_precision(offsets, weights, references)
+        sizes = level_sizes(shapes, references)  # levels 2
+        centres = (references[..., :2] * sizes - 0.5).transpose(1, 2)  # R levels 2 -> R 2 levels
         if references.shape[-1] == 4:
-            return centres + offsets / points * references[:, :, None, :, None, 2:] * 0.5, weights
-        raise ValueError(f'references must have 2 (points) or 4 (boxes) numbers, found {references.shape[-1]}')
+            extent = references[..., 2:] * sizes * (0.5 / points)
+            offsets = offsets * extent.transpose(1, 2)[:, :, None, :, None]  # R levels 2 -> R 2 1 levels 1
+        return (centres[:, :, None, :, None] + offsets).flatten(2), weights.flatten(1)
 
     def forward(self, query: Tensor, references: Tensor, source: Tensor, shapes: Shapes,
                 padding: Tensor | None = None) -> Tensor:
@@ -163,8 +248,10 @@ class DeformableAttention(nn.Module):
             (N, Q, C).
 
         Raises:
-            ValueError: shapes do not fit the source.
+            ValueError: shapes do not fit the source, or references have another width.
         """
+        if references.shape[-1] not in (2, 4):
+            raise ValueError(f'references must have 2 (points) or 4 (boxes) numbers, found {references.shape[-1]}')
         if len(shapes) != self.num_levels or sum(h * w for h, w in shapes) != source.shape[1]:
             raise ValueError(f'level shapes {list(shapes)} do not describe a source of {source.shape[1]} tokens in '
                              f'{self.num_levels} levels')
@@ -172,6 +259,8 @@ class DeformableAttention(nn.Module):
         if padding is not None:
             value = value.masked_fill(padding[..., None], 0)
         value = value.view(*value.shape[:2], self.num_heads, -1)  # N S C -> N S heads d
+        if may_rearrange(value.device) and len(value):
+            return self._read_rows(query, references, value, shapes)
         kernel = compiled_kernel() if value.is_cuda and not torch.compiler.is_compiling() else None
         if kernel is None or len(value) == 0:
             sample = partial(_sample_maps, _level_maps(value, shapes))
@@ -182,3 +271,14 @@ class DeformableAttention(nn.Module):
             return self.output_proj(sample(*self.locate(query, references, shapes)).to(value.dtype))
 
         return by_tokens(read, query, references)
+
+    def _read_rows(self, query: Tensor, references: Tensor, value: Tensor, shapes: Shapes) -> Tensor:
+        """Read by a :class:`LookUp`: rows of all frames one after another, in blocks."""
+        table = LookUp(value, shapes, self.num_points)
+
+        def read(query: Tensor, references: Tensor, frames: Tensor) -> Tensor:
+            return self.output_proj(table(*self.locate_rows(query, references, shapes), frames).to(value.dtype))
+
+        frames = table.frames.repeat_interleave(query.shape[1], dim=0)  # N 1 -> N*Q 1
+        out = by_tokens(read, query.flatten(0, 1), references.flatten(0, 1), frames, axis=0)  # N Q . -> N*Q .
+        return out.unflatten(0, query.shape[:2])

@@ -24,6 +24,6 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_channels) -> (..., out_channels)."""
-        for layer in self.layers[:-1]:
+        for layer in list(self.layers)[:-1]:
             x = F.relu(layer(x))
         return self.layers[-1](x)

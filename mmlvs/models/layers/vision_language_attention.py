@@ -89,8 +89,9 @@ class VisionLanguageBlock(nn.Module):
         """First step; needs no text. Shapes as in :meth:`forward`."""
         size = tuple(x.shape[2:4])
         small = tuple(max(n // self.reduction, 1) for n in size)
-        value = _resize(x, small).flatten(1, 3)  # E T h/r w/r C -> E T*h/r*w/r C
-        query = _resize(x + position, small).flatten(1, 3)
+        value = _resize(x, small)  # E T h/r w/r C
+        query = (value + _resize(position, small)).flatten(1, 3)  # E T h/r w/r C -> E T*h/r*w/r C
+        value = value.flatten(1, 3)
         if padding is not None:
             padding = _resize(padding[..., None].float(), small).flatten(1).bool()  # E T h w -> E T*h/r*w/r
         read, _ = self.vision_attention(query, query, value, key_padding_mask=padding, need_weights=False)

@@ -15,7 +15,11 @@ class PerClipNetwork(nn.Module):
 
         network = PerClipNetwork(model.eval())
         inputs = network.example(frames, text)
-        program = torch.export.export(network, inputs, dynamic_shapes=network.dynamic_shapes(), strict=False)
+        program = torch.export.export(network, inputs, strict=False)
+
+    Sizes are then those of the example. With a ResNet, ``dynamic_shapes=network.dynamic_shapes()`` leaves frames,
+    pixels and words free; the example needs at least 2 frames and more than 64 pixels a side. Windowed backbones cut
+    their maps by size: export once for each size.
 
     A compiled or exported network treats clips as padded, frame by frame; eager mode looks and takes shortcuts.
 
@@ -52,7 +56,7 @@ class PerClipNetwork(nn.Module):
 
     @staticmethod
     def dynamic_shapes() -> tuple[dict[int, object] | None, ...]:
-        """For ``torch.export.export``: T, H, W and L are free as far as the backbone allows; B and E are fixed."""
+        """For ``torch.export.export``: T, H, W and L are free; B and E are fixed."""
         free = torch.export.Dim.AUTO
         frame, words = {1: free, 3: free, 4: free}, {1: free}
         return frame, {1: free, 2: free, 3: free}, None, words, None, words, None

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmlvs.models.decoders.cross_modal_fpn import Words
 from mmlvs.models.decoders.deformable_transformer import DecoderOutput, LevelTokens
 from mmlvs.models.layers import FeatureResizer, FramePositionEncoding, TextPositionEncoding
+from mmlvs.models.layers.group_norm import GroupNorm
 from mmlvs.models.layers.mlp import MLP
 from mmlvs.models.layers.vision_language_attention import VisionLanguageFusion
 from mmlvs.models.segmentors.base import Inputs, Samples, VideoSegmentor
@@ -187,8 +188,8 @@ class ReferFormer(VideoSegmentor):
         if not video.padded:
             levels.padding = None
         memory = self.transformer.encode(levels)  # E*T S C
-        content = text.sentence.repeat_interleave(frames, dim=0)  # E C -> E*T C
-        content = content[:, None].expand(-1, len(self.query_position), -1)  # E*T q C
+        content = text.sentence[:, None, None].expand(-1, frames, len(self.query_position), -1)  # E C -> E T q C
+        content = content.flatten(0, 1)  # E*T q C
         output = self.transformer.decode(content, self.query_position, memory, levels, self.box_heads)
         tap('hs', output.states)
         tap('init_reference', output.initial_reference)
@@ -210,7 +211,7 @@ class ReferFormer(VideoSegmentor):
         start = 0 if all_layers else len(output.states) - 1
         states = output.states[start:].unflatten(1, (rows, frames))  # layers E*T q C -> layers E T q C
         centres = output.references[start:, ..., :2].unflatten(1, (rows, frames))  # layers E T q 2
-        logits = torch.stack([head(x) for head, x in zip(self.class_heads[start:], states, strict=True)])
+        logits = torch.stack([head(x) for head, x in zip(list(self.class_heads)[start:], states, strict=True)])
         return dict(pred_logits=logits, pred_boxes=output.boxes[start:].unflatten(1, (rows, frames)),
                     pred_masks=self.mask_head(states, features, centres, sizes))
 
@@ -375,7 +376,7 @@ def _projections(widths: Sequence[int], channels: int, num_levels: int, groups: 
             conv = nn.Conv2d(widths[-1], channels, 3, stride=2, padding=1)
         nn.init.xavier_uniform_(conv.weight)
         nn.init.zeros_(conv.bias)
-        layers.append(nn.Sequential(conv, nn.GroupNorm(groups, channels)))
+        layers.append(nn.Sequential(conv, GroupNorm(groups, channels)))
     return layers
 
 

@@ -55,6 +55,26 @@ def _layer(**settings):
     return layer
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), numbers=st.sampled_from((2, 4)), queries=st.integers(1, 30), padded=st.booleans(),
+       shapes=st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=2, max_size=2))
+def test_looking_up_equals_sampling(seed, numbers, queries, padded, shapes):
+    """Without gradient a CPU looks rows of a table up; places at, beyond and far from every border included."""
+    layer = _layer()
+    torch.manual_seed(seed)
+    tokens = sum(h * w for h, w in shapes)
+    query, source = torch.randn(2, queries, 16).double(), torch.randn(2, tokens, 16).double()
+    references = torch.rand(2, queries, 2, numbers).double() * 2 - 0.5
+    references[0, 0], references[1, -1] = 1, -1e7
+    padding = torch.rand(2, tokens) < 0.3 if padded else None
+    want = layer(query, references, source, shapes, padding)
+    with torch.no_grad():
+        got = layer(query, references, source, shapes, padding)
+        torch.testing.assert_close(got, want.detach(), rtol=0, atol=1e-12)
+        query[1, 0] = torch.nan
+        assert layer(query, references, source, shapes, padding).isnan().any(dim=-1).sum() == 1, 'of that query alone'
+
+
 def test_start_is_a_ring_of_directions_with_growing_radius():
     layer = DeformableAttention(channels=16, num_heads=8, num_levels=2, num_points=3)
     offsets = layer.sampling_offsets.bias.detach().view(8, 2, 3, 2)
