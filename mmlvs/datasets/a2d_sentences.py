@@ -177,6 +177,7 @@ class A2DSentencesDataset(VideoExpressionDataset):
     def load_videos(self) -> list[VideoRecord]:
         """See :class:`VideoExpressionDataset`; ``rows`` keeps the official list in its order."""
         self._clips, self._frames = find_place(self.data_root, 'clips'), find_place(self.data_root, 'frames')
+        self._folders: dict[str, Path | None] = {}
         if self._clips is None and self._frames is None:
             need_place(self.data_root, 'clips')
         self.rows = read_list(self.data_root, self.split)
@@ -185,8 +186,10 @@ class A2DSentencesDataset(VideoExpressionDataset):
                                  [dict(instance=instance) for *_, instance in self.rows])
 
     def _extracted(self, video_id: str) -> Path | None:
-        folder = None if self._frames is None else self._frames / video_id
-        return folder if folder is not None and folder.is_dir() else None
+        if video_id not in self._folders:
+            folder = None if self._frames is None else self._frames / video_id
+            self._folders[video_id] = folder if folder is not None and folder.is_dir() else None
+        return self._folders[video_id]
 
     def list_frames(self, video_id: str) -> list[str]:
         """Names 00001, 00002, ... of the frames that are extracted, or can be decoded."""

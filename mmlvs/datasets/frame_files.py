@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmlvs.io import iter_frames, open_image
+from mmlvs.io import open_image
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 _VIDEO_FRAME = re.compile(r'(?P<file>.+)#frame=(?P<index>\d+)')
@@ -54,16 +54,27 @@ def decode_frames(paths: Sequence[str | os.PathLike]) -> dict[str, np.ndarray]:
     return decoded
 
 
+def _need_video(file: Path) -> None:
+    if not file.is_file():
+        raise FileNotFoundError(f'{file}: video is missing; check the folder and its layout, or unpack the data again')
+
+
 def _decode_video(file: Path, indices: set[int]) -> dict[int, np.ndarray]:
-    frames, count = {}, 0
-    for index, frame in enumerate(iter_frames(file)):
-        count = index + 1
-        if index in indices:
-            frames[index] = frame
-        if count > max(indices):
-            break
+    _need_video(file)
+    frames, count, last = {}, 0, max(indices)
+    capture = cv2.VideoCapture(str(file))
+    try:
+        while count <= last and capture.grab():  # frames between the wanted ones are not brought to colours
+            if count in indices:
+                found, frame = capture.retrieve()
+                if not found:
+                    break
+                frames[count] = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            count += 1
+    finally:
+        capture.release()
     if len(frames) < len(indices):
-        raise ValueError(f'{file}: frame {max(indices)} (from 0) is asked for, but only {count} frames can be decoded; '
+        raise ValueError(f'{file}: frame {last} (from 0) is asked for, but only {count} frames can be decoded; '
                          'fetch the video again')
     return frames
 
@@ -76,8 +87,7 @@ def count_frames(file: Path) -> int:
         FileNotFoundError: there is no file.
         ValueError: it cannot be opened or holds no frame.
     """
-    if not file.is_file():
-        raise FileNotFoundError(f'{file}: video is missing; check the folder and its layout, or unpack the data again')
+    _need_video(file)
     capture, count = cv2.VideoCapture(str(file)), 0
     try:
         while capture.isOpened() and capture.grab():

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from PIL import Image
 
@@ -16,12 +15,12 @@ def open_image(file: str | os.PathLike, what: str = 'frame') -> Iterator[Image.I
         FileNotFoundError: there is no file.
         ValueError: the file is truncated or no image.
     """
-    file = Path(file)
-    if not file.is_file():
-        raise FileNotFoundError(f'{file}: {what} is missing; check the folder and its layout, or unpack the data again')
     try:
         image = Image.open(file)
         image.load()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise FileNotFoundError(f'{file}: {what} is missing; check the folder and its layout, or unpack the data '
+                                'again') from error
     except (OSError, SyntaxError) as error:
         raise ValueError(f'{file}: {what} cannot be decoded ({error}); fetch or unpack it again') from error
     with image:

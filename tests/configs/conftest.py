@@ -19,7 +19,7 @@ def meta_network() -> Callable[[Mapping], nn.Module]:
     def build(settings: Mapping) -> nn.Module:
         key = json.dumps(without_starts(settings))
         if key not in built:
-            with torch.device('meta'):
+            with torch.device('cpu' if 'FrameBackbone' in key else 'meta'):  # other toolboxes read values of tensors
                 built[key] = MODELS.build(json.loads(key))
         return built[key]
 

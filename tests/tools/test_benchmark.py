@@ -85,6 +85,25 @@ def test_dataset(benchmark, capsys, tmp_path):
     assert 'has no val_dataloader' in capsys.readouterr().err
 
 
+def test_reading_against_the_plain_form(benchmark, capsys, tmp_path, monkeypatch):
+    config = tmp_path / 'config.py'
+    config.write_text(f"""train_dataloader = dict(dataset=dict(type='ConcatVideoDataset', datasets=[
+    dict(type='RefYouTubeVOSDataset', data_root={str(SAMPLES)!r}, pipeline=[dict(type='LoadFrames')]),
+    dict(type='MeViSDataset', data_root={str(SAMPLES.parent / 'mevis')!r}, clip_length=3)]))
+""")
+    command = ['dataset', '--config', str(config), '--items', '3', '--clip-length', '2', '--baseline', 'plain']
+    assert benchmark.main([*command, '--csv', str(tmp_path / 'table.csv')]) == 0
+    rows = rows_of(tmp_path / 'table.csv')
+    assert set(rows) == {f'{name} train, {sentences}{form}' for name in ('Ref-YouTube-VOS', 'MeViS')
+                         for sentences in ('all sentences', 'one sentence') for form in ('', ', plain')}
+    row = rows['MeViS train, all sentences']
+    assert row['against'] == 'the plain form' and float(row['ratio']) > 0 and row['unit'] == 'clips/s'
+    assert 'pixel-equal' in capsys.readouterr().out
+    monkeypatch.setattr(benchmark, 'ROOT', tmp_path)
+    assert benchmark.main(command) == 1
+    assert 'the plain form of reading' in capsys.readouterr().err
+
+
 def test_metrics(benchmark, capsys):
     assert benchmark.main(['metrics', '--shape', '2', '60', '80', '--repeats', '1']) == 0
     assert 'the speed of cv2.dilate on whole frames' in capsys.readouterr().out

@@ -2,7 +2,7 @@
 
     python tools/analysis_tools/benchmark.py model --shape 5 360 640 --baseline plain --csv model.csv
     python tools/analysis_tools/benchmark.py texts --texts 1 4
-    python tools/analysis_tools/benchmark.py dataset --config CONFIG --items 50
+    python tools/analysis_tools/benchmark.py dataset --config CONFIG --items 50 --baseline plain
     python tools/analysis_tools/benchmark.py metrics --shape 20 480 854
     python tools/analysis_tools/benchmark.py stream --frames 400 --clip-length 8
 
@@ -135,18 +135,22 @@ def run_texts(args: argparse.Namespace, table: MeasurementTable) -> None:
 
 
 def run_dataset(args: argparse.Namespace, table: MeasurementTable) -> None:
-    """Items a second of the data set of a config, and where the time goes."""
+    """Items a second of the data set of a config, and where the time goes; or reading alone against the plain form."""
     from mmlvs.registry import DATASETS
     from mmlvs.utils import build
 
-    datasets = {}
+    settings = {}
     for name, path in dict(model=args.config, baseline=args.baseline).items():
-        if path is None:
+        if path is None or path == 'plain':
             continue
         loader = load_config(path, args.cfg_options if name == 'model' else None).get(f'{args.split}_dataloader')
         if not loader:
             raise BenchmarkError(f'{path} has no {args.split}_dataloader; choose another --split')
-        datasets[name] = build(loader.dataset, DATASETS)
+        settings[name] = loader.dataset
+    if args.baseline == 'plain':
+        run_reading(args, table, settings['model'])
+        return
+    datasets = {name: build(setting, DATASETS) for name, setting in settings.items()}
     steps: dict[str, list[float]] = {}
     for part in getattr(datasets['model'], 'datasets', [datasets['model']]):
         part.pipeline.transforms = [_Timed(transform, steps.setdefault(f'{n}. {type(transform).__name__}', []))
@@ -169,6 +173,22 @@ def run_dataset(args: argparse.Namespace, table: MeasurementTable) -> None:
     calls = max(map(len, steps.values()), default=0)
     if calls > args.items:
         print(f'{calls - args.items} further items were drawn, as an item showed no target')
+
+
+def run_reading(args: argparse.Namespace, table: MeasurementTable, setting: dict) -> None:
+    """Clips a second: read once with all their sentences, and one sentence at a time, against the plain form."""
+    from mmlvs.datasets.measuring import measure_reading, reading_datasets
+
+    file = ROOT / 'tests' / 'plain' / 'loading.py'
+    if not file.is_file():
+        raise BenchmarkError(f'--baseline plain: there is no {file}, the plain form of reading. It is part of the '
+                             'source repository only; leave --baseline out, or name another config')
+    plain_form = load_factory(f'{file}:plain_form')
+    for unit, title in dict(video='all sentences', expression='one sentence').items():
+        for name, dataset in reading_datasets(setting, unit=unit, clip_length=args.clip_length).items():
+            indices = list(dict.fromkeys(_spread_indices(len(dataset), args.items)))
+            measure_reading(table, dataset, plain_form(dataset), name=f'{name}, {title}', indices=indices,
+                            warmup=args.warmup)
 
 
 class _Timed:
@@ -302,6 +322,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
                                   epilog='example: benchmark.py dataset --config CONFIG --items 50')
     dataset.add_argument('--split', choices=['train', 'val', 'test'], default='train')
     dataset.add_argument('--items', type=int, default=50, help='timed items (default: %(default)s)')
+    dataset.add_argument('--clip-length', type=int, help='frames of a clip with --baseline plain (one item for each '
+                         'sentence, read frame by frame with Pillow); default: as in the config')
     metrics = commands.add_parser('metrics', parents=[rounds, every], help='scores: frames a second',
                                   epilog='example: benchmark.py metrics --shape 20 480 854')
     metrics.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'), default=[20, 480, 854],

@@ -1,5 +1,5 @@
-# RefCOCO + RefCOCO+ + RefCOCOg (umd) as LAVT-Video is pre-trained on them: each image 8 times as a clip, one sentence an
-# item. Tested on one val split, on the images alone.
+# RefCOCO + RefCOCO+ + RefCOCOg (umd) as LAVT-Video is pre-trained on them: each image 8 times as a clip, one sentence
+# an item. Tested on one val split, on the images alone.
 _base_ = './refcoco_480.py'
 _vars_refcoco_clips_480_ = ['num_frames', 'clip_pipeline', 'clip_set']
 num_frames = 8

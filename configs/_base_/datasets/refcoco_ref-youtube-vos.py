@@ -21,7 +21,6 @@ image_pipeline = [
             ],
         ]),
     dict(type='MarkVisible', by='boxes'),
-    dict(type='CleanText'),
     dict(type='PackClip'),
 ]
 image_set = dict(

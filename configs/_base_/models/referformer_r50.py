@@ -1,7 +1,10 @@
 # ReferFormer with ResNet-50 and RoBERTa-base, as released (Wu et al., CVPR 2022).
 # `roberta-base` is a folder with the tokenizer's files and, for training, the encoder's weights.
-_vars_referformer_ = ['roberta']
+_vars_referformer_ = ['roberta', 'padded_test']
 roberta = 'pretrained/roberta-base'
+# For `model.data_preprocessor` where single frames are tested (RefCOCO, A2D, JHMDB): padded as in training, masks
+# enlarged four times, cut, and taken to the original size by nearest pixels.
+padded_test = dict(codec=dict(way_back='upsample_crop_nearest'), pad_divisor_test=32)
 
 model = dict(
     type='ReferFormer',

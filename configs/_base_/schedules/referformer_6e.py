@@ -1,4 +1,4 @@
-# Fine-tuning on Ref-YouTube-VOS: 6 epochs on 8 GPUs with one clip each, rates dropped after epochs 3 and 5.
+# Fine-tuning on Ref-YouTube-VOS or A2D-Sentences: 6 epochs on 8 GPUs, rates dropped after epochs 3 and 5.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6)
 test_cfg = dict(type='TestLoop')
 

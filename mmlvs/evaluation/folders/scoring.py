@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -51,7 +52,9 @@ def score_folder(prediction: str | Path, units: Sequence[Unit], truth: Truth, *,
     if workers <= 1:
         yield from (score_unit(Path(prediction), truth, unit) for unit in units)
         return
-    with ProcessPoolExecutor(workers, initializer=_start, initargs=(Path(prediction), truth)) as pool:
+    # not forked: a copy of a process whose OpenCV has threads waits for them for ever
+    with ProcessPoolExecutor(workers, mp_context=get_context('forkserver'), initializer=_start,
+                             initargs=(Path(prediction), truth)) as pool:
         yield from pool.map(_score, units, chunksize=max(len(units) // (8 * workers), 1))
 
 

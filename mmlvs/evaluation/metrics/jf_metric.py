@@ -120,8 +120,9 @@ class JFMetric(VideoMetric):
                     for baseline, answers in baselines.items():
                         each = [self._frame(answer[t], truth[t], void, name) for answer in answers]
                         scores[baseline] = tuple(np.mean(each, axis=0).tolist())
+                text = str(meta['texts'][n]) if meta['texts'] else ''  # zero-shot tracks have none
                 record = JFRecord(order=(int(meta['clip']['index']), t), scores=scores, expected=expected,
-                                  text=str(meta['texts'][n]), groups=self._groups(meta, n), more=more)
+                                  text=text, groups=self._groups(meta, n), more=more)
                 yield (video, expression, str(meta['frame_ids'][t])), record
 
     def _frame(self, mask: np.ndarray, truth: np.ndarray, void: np.ndarray | None, name: str) -> tuple[float, float]:

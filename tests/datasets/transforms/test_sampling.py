@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmlvs.datasets.transforms import DrawKeyFrames, SampleClip, SampleLocalGlobalFrames
+from mmlvs.datasets.transforms import DrawKeyFrames, SampleClip, SampleLocalGlobalFrames, SampleWindow
 from mmlvs.datasets.transforms.sampling import (
     centred_window,
     consecutive_frames,
@@ -81,6 +81,14 @@ def test_transforms_narrow_all_lists_together():
 def test_reversed_clips():
     forwards = SampleLocalGlobalFrames(num_frames=5)(_results(20, 10))['frame_index']
     assert SampleLocalGlobalFrames(num_frames=5, reverse_prob=1.0)(_results(20, 10))['frame_index'] == forwards[::-1]
+
+
+@pytest.mark.parametrize('kind', [SampleLocalGlobalFrames, SampleWindow])
+def test_length_of_the_clip_from_the_data_set(kind):
+    found = kind()(_results(20, start=10) | dict(clip_length=6))
+    assert found['frame_index'] == kind(num_frames=6)(_results(20, start=10) | dict(clip_length=3))['frame_index']
+    with pytest.raises(ValueError, match="video 'v': the length of a clip is not given"):
+        kind()(_results(20) | dict(clip_length=None))
 
 
 def test_errors():

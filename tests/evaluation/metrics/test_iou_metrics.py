@@ -53,6 +53,28 @@ def test_pairs(name, convention):
         assert precision == pytest.approx((100 * want['precision']).tolist())
 
 
+def test_boxes():
+    """P@0.5 of referring expression comprehension: the box around the objects that the frame shows."""
+    sample = key_frame_sample('v', '0', np.ones((10, 20)))
+    sample.gt_objects, sample.gt_masks = [[0, 1, 2]], sample.gt_masks.repeat(3, 1, 1, 1)
+    boxes = torch.tensor([[2., 2., 6., 6.], [4., 3., 12., 8.], [0., 0., 0., 0.]])  # together 2, 2, 12, 8
+    sample.gt_boxes = boxes[:, None].repeat(1, 3, 1)
+    sample.gt_valid = torch.tensor([[True], [True], [False]]).repeat(1, 3)
+    metric = METRICS.build(dict(type='IoUMetric', convention='referformer', of='box'))
+    with pytest.raises(ValueError, match='pred_boxes'):
+        metric.process(None, [sample])
+    sample.pred_boxes = torch.tensor([[[2., 2., 12., 4.]]])  # 20 of 60 pixels
+    better = key_frame_sample('w', '0', np.ones((10, 20)))
+    better.gt_boxes, better.gt_valid = sample.gt_boxes[1:2], sample.gt_valid[1:2]
+    better.pred_boxes = torch.tensor([[[4., 3., 12., 7.]]])  # 32 of 40
+    metric.process(None, [sample, better])
+    found = metric.evaluate(2)
+    assert found['oIoU'] == pytest.approx(52) and found['mIoU'] == pytest.approx(100 * (1 / 3 + 0.8) / 2, abs=1e-4)
+    assert (found['P@0.5'], found['P@0.7'], found['P@0.9']) == (50, 50, 0)
+    with pytest.raises(ValueError, match='expected mask or box'):
+        METRICS.build(dict(type='IoUMetric', of='point'))
+
+
 def a2d_samples(case, name):
     """Samples of a recorded set: candidates of each image in the order of the list."""
     truth, samples = case.inputs[f'{name}__ground_truth'], []

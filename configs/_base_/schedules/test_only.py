@@ -1,0 +1,2 @@
+# Nothing is trained.
+test_cfg = dict(type='TestLoop')
