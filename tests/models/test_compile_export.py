@@ -59,7 +59,7 @@ def test_compiles_as_one_graph(backbone):
 @pytest.mark.parametrize('backbone', DEFAULT)
 def test_compiles_to_machine_code(backbone):
     network, inputs = network_and_inputs(backbone)
-    rounding = torch.finfo(torch.float32).eps  # position encodings are float32 in every network; machine code rounds anew
+    rounding = torch.finfo(torch.float32).eps  # position encodings are float32 in every network
     assert_equal(torch.compile(network, fullgraph=True)(*inputs), network(*inputs), tolerance=rounding)
 
 
