@@ -15,14 +15,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata, util
 from pathlib import Path
 
 import mmlvs
 
 HEADLESS = 'pip install --force-reinstall --no-deps opencv-python-headless'
-COMPILE = 'pip install --no-build-isolation --no-cache-dir --force-reinstall --no-deps onedl-mmcv'
+COMPILE = ('pip install -r requirements/full-build.txt && MMCV_WITH_OPS=1 pip install --no-build-isolation '
+           '--no-cache-dir --force-reinstall --no-deps --no-binary onedl-mmcv onedl-mmcv')
 TIMEOUT = 120  # seconds for importing everything
 
 
@@ -42,7 +43,7 @@ NEEDED = (
     Part('scipy', ('scipy',), '1.11'),
     Part('cv2', ('opencv-python-headless', 'opencv-python', 'opencv-contrib-python-headless', 'opencv-contrib-python'),
          '4.8'),
-    Part('PIL', ('Pillow',), '10.0'),
+    Part('PIL', ('Pillow',), '10.1'),
     Part('h5py', ('h5py',), '3.10'),
     Part('pycocotools', ('pycocotools',), '2.0.7'),
     Part('safetensors', ('safetensors',), '0.4.3'),
@@ -106,6 +107,8 @@ for name in sys.argv[1:]:
             facts['headless'] = bool(getattr(getattr(module, 'version', None), 'headless', False))
             facts['ffmpeg'] = any(line.split(':')[0].strip() == 'FFMPEG' and 'YES' in line
                                   for line in module.getBuildInformation().splitlines())
+        elif name == 'mmcv._ext':
+            facts['cuda'] = module.get_compiling_cuda_version()
         elif name == 'pycocotools':
             importlib.import_module('pycocotools.mask')
         elif name == 'PIL':
@@ -160,8 +163,10 @@ def examine() -> list[Finding]:
         findings += _opencv(facts['cv2'])
     if 'torch' in there and 'error' not in facts['torch']:
         findings.append(_cuda(facts['torch']))
-    findings.append(_compiled(facts.get('mmcv._ext')))
-    return findings + [_part(part, facts, needed=False) for part in OPTIONAL]
+    findings.append(_compiled(facts.get('mmcv._ext'), facts.get('torch', {}).get('gpus')))
+    findings += [_part(part, facts, needed=False) for part in OPTIONAL]
+    broken = 'error' in facts.get('mmcv._ext', {'error': ''})
+    return [_without_operators(each) if each.name == 'mmdet' and broken else each for each in findings]
 
 
 def works(findings: Sequence[Finding]) -> bool:
@@ -273,15 +278,27 @@ def _cuda(facts: dict) -> Finding:
                    unlocks=speed, install='' if driver else "install NVIDIA's driver, by the system's package manager")
 
 
-def _compiled(facts: dict | None) -> Finding:
-    unlocks = "MMCV's kernel of deformable attention on GPUs, and components of MMDetection that need operators"
+def _compiled(facts: dict | None, gpus: Sequence[str] | None) -> Finding:
+    unlocks = "MMDetection's components, and MMCV's kernel of deformable attention on GPUs"
     if facts is None:
         return Finding('mmcv operators', 'missing', 'MMCV without compiled operators, which mmlvs does not need',
                        unlocks=unlocks, install=COMPILE)
     if 'error' in facts:
         return Finding('mmcv operators', 'broken', facts['error'] + ' (compiled for another PyTorch?)', unlocks=unlocks,
                        install=COMPILE)
-    return Finding('mmcv operators', 'ok', 'compiled')
+    cuda = facts.get('cuda', 'not available')
+    if cuda == 'not available' and gpus:
+        return Finding('mmcv operators', 'note', 'compiled for CPUs alone, but there is a GPU', unlocks=unlocks,
+                       install=COMPILE.replace('MMCV_WITH_OPS', 'FORCE_CUDA=1 MMCV_WITH_OPS'))
+    return Finding('mmcv operators', 'ok', f'compiled for {"CPUs" if cuda == "not available" else f"CUDA {cuda}"}')
+
+
+def _without_operators(finding: Finding) -> Finding:
+    """What is found of MMDetection where MMCV's operators cannot be imported."""
+    if finding.state != 'ok':
+        return finding
+    return replace(finding, state='broken', unlocks=next(part.unlocks for part in OPTIONAL if part.module == 'mmdet'),
+                   detail=f"{finding.detail}: its components need MMCV's compiled operators", install=COMPILE)
 
 
 # ------------------------------------------------------------ the command

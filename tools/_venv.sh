@@ -1,13 +1,17 @@
 # Shared by the shell tools; meant to be sourced. Finds Python, makes an environment and keeps it valid.
 #
-#   mmlvs_venv runtime|tests   makes or reuses the environment and sets MMLVS_PY, its Python
-#   mmlvs_any_python           sets MMLVS_PY without installing: $PYTHON, an active environment, .venv, python
-#   mmlvs_srun PARTITION NAME  runs a command under Slurm
+#   mmlvs_venv runtime|tests|full  makes or reuses the environment and sets MMLVS_PY, its Python
+#   mmlvs_any_python               sets MMLVS_PY without installing: $PYTHON, an active environment, .venv, python
+#   mmlvs_srun PARTITION NAME      runs a command under Slurm
 #
-# MMLVS_VENV   where the environment lies (default: .venv in the checkout). An environment that was not made by these
-#              tools is used as it is and never changed.
-# PYTHON       the Python to make it with (default: the first python >= 3.10 that is found).
-# MMLVS_PINS   0: install the newest versions that requirements/*.txt allow, not requirements/constraints-py3*.txt.
+# MMLVS_VENV       where the environment lies (default: .venv in the checkout). An environment that was not made by
+#                  these tools is used as it is and never changed.
+# MMLVS_VENV_FULL  the same for the full stack (default: .venv-full): MMDetection, timm, compiled MMCV operators.
+# MMLVS_CACHE      where compiled MMCV wheels are kept (default: ~/.cache/mmlvs), one for each Python and torch.
+# MAX_JOBS         compilers at once (default: as many as cores); each takes up to 2 GB of memory.
+# PYTHON           the Python to make an environment with (default: the first python >= 3.10 that is found).
+# MMLVS_PINS       a file of versions to install in place of requirements/constraints-*.txt; 0: the newest versions that
+#                  requirements/*.txt allow.
 # pip's own settings (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, pip.conf, ...) are respected.
 
 MMLVS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -48,19 +52,34 @@ mmlvs_find_python() {
     "or name it: PYTHON=/path/to/python3.11 bash $0"
 }
 
-# Constraints that fit a Python, empty when there are none or they are not wanted.
+# Constraints that fit a Python, empty when there are none or they are not wanted: mmlvs_constraints PYTHON KIND
 mmlvs_constraints() {
-  [ "${MMLVS_PINS:-1}" != 0 ] || return 0
-  local file
-  file=$MMLVS_ROOT/requirements/constraints-py$("$1" -c 'import sys; print("%d%d" % sys.version_info[:2])').txt
+  local file full=''
+  case "${MMLVS_PINS:-1}" in
+    0) return ;;
+    1) ;;
+    *) [ -f "$MMLVS_PINS" ] || mmlvs_die "MMLVS_PINS names no file: $MMLVS_PINS" \
+        "Give a file of versions such as requirements/constraints-oldest.txt, or 0 for the newest."
+      printf '%s' "$MMLVS_PINS"
+      return ;;
+  esac
+  [ "$2" != full ] || full=full-
+  file=$MMLVS_ROOT/requirements/constraints-${full}py$("$1" -c 'import sys; print("%d%d" % sys.version_info[:2])').txt
   [ ! -f "$file" ] || printf '%s' "$file"
 }
 
-# Hash of everything an environment depends on: mmlvs_stamp PYTHON runtime|tests
+# The requirement files of a kind: runtime|tests|full
+mmlvs_files() {
+  printf '%s\n' "$MMLVS_ROOT/requirements/runtime.txt"
+  [ "$1" = runtime ] || printf '%s\n' "$MMLVS_ROOT/requirements/tests.txt"
+  [ "$1" != full ] || printf '%s\n' "$MMLVS_ROOT/requirements/full-build.txt" "$MMLVS_ROOT/requirements/full.txt"
+}
+
+# Hash of everything an environment depends on: mmlvs_stamp PYTHON runtime|tests|full
 mmlvs_stamp() {
-  local files=("$MMLVS_ROOT/requirements/runtime.txt") pins
-  [ "$2" = runtime ] || files+=("$MMLVS_ROOT/requirements/tests.txt")
-  pins=$(mmlvs_constraints "$1")
+  local files pins
+  mapfile -t files < <(mmlvs_files "$2")
+  pins=$(mmlvs_constraints "$1" "$2")
   [ -z "$pins" ] || files+=("$pins")
   "$1" - "${files[@]}" <<'PY'
 import hashlib, platform, sys
@@ -72,17 +91,22 @@ print(digest.hexdigest()[:16])
 PY
 }
 
-# Whether the packages are there and the two that most often break are whole: mmlvs_works PYTHON runtime|tests
+# Whether the packages are there and those that most often break are whole: mmlvs_works PYTHON runtime|tests|full
 mmlvs_works() {
-  "$1" - "$2" <<'PY'
-import importlib.util, sys
-names = ['torch', 'numpy', 'scipy', 'PIL', 'h5py', 'pycocotools', 'safetensors', 'transformers', 'mmengine', 'mmcv', 'cv2']
-names += ['tensorboard']
-names += ['pytest', 'hypothesis', 'xdist', 'ruff'] if sys.argv[1] == 'tests' else []
+  "$1" -W ignore - "$2" <<'PY'
+import importlib, importlib.util, sys
+kind = sys.argv[1]
+names = ['torch', 'numpy', 'scipy', 'PIL', 'h5py', 'pycocotools', 'safetensors', 'transformers', 'mmengine', 'mmcv']
+names += ['cv2', 'tensorboard']
+names += ['pytest', 'hypothesis', 'xdist', 'ruff'] if kind != 'runtime' else []
+names += ['torchvision', 'timm', 'mmdet', 'mmseg'] if kind == 'full' else []
 missing = [name for name in names if importlib.util.find_spec(name) is None]
 if missing:
     sys.exit('missing: ' + ', '.join(missing))
-for name, part in (('torch', 'Tensor'), ('cv2', 'imread')):
+parts = [('torch', 'Tensor'), ('cv2', 'imread')]
+if kind == 'full':  # the compiled operators fail for a torch other than the one they were compiled with
+    parts += [('torchvision.ops', 'nms'), ('mmcv.ops', 'nms'), ('timm', 'create_model'), ('mmdet.models', 'ResNet')]
+for name, part in parts:
     try:
         getattr(importlib.import_module(name), part)
     except (ImportError, AttributeError) as error:
@@ -90,28 +114,36 @@ for name, part in (('torch', 'Tensor'), ('cv2', 'imread')):
 PY
 }
 
+# How to choose another place: mmlvs_place KIND
+mmlvs_place() { printf 'MMLVS_VENV%s=/some/folder bash %s' "$([ "$1" != full ] || echo _FULL)" "$0"; }
+
 mmlvs_venv() {
   local kind=$1 venv=${MMLVS_VENV:-$MMLVS_ROOT/.venv} problem
+  [ "$kind" != full ] || venv=${MMLVS_VENV_FULL:-$MMLVS_ROOT/.venv-full}
   MMLVS_PY=$venv/bin/python
   if [ -e "$venv" ] && [ ! -f "$venv/.mmlvs-env" ]; then # somebody else's: use it, do not touch it
     if ! problem=$(mmlvs_works "$MMLVS_PY" "$kind" 2>&1); then
       mmlvs_die "the environment $venv cannot be used: $problem" \
         "It was not made by these tools, so it is left alone. Install what is missing:" \
-        "$MMLVS_PY -m pip install -r requirements/runtime.txt$([ "$kind" = runtime ] || echo ' -r requirements/tests.txt')" \
-        "or move it away, or choose another place: MMLVS_VENV=/some/folder bash $0"
+        "$MMLVS_PY -m pip install$(mmlvs_files "$kind" | sed "s|$MMLVS_ROOT/| -r |" | tr -d '\n')" \
+        "$([ "$kind" != full ] || echo "(MMCV's operators must be compiled, see docs/en/faq.md); ")or move it away," \
+        "or choose another place: $(mmlvs_place "$kind")"
     fi
     return
   fi
-  mkdir -p "$(dirname "$venv")" || mmlvs_die "cannot make the folder $(dirname "$venv")." "Choose another: MMLVS_VENV=..."
+  mkdir -p "$(dirname "$venv")" || mmlvs_die "cannot make the folder $(dirname "$venv")." \
+    "Choose another place: $(mmlvs_place "$kind")"
   if command -v flock >/dev/null 2>&1; then # two commands at once must not both install
-    exec 9>"$venv.lock" || mmlvs_die "cannot write beside $venv." "Choose another place: MMLVS_VENV=/some/folder bash $0"
+    exec 9>"$venv.lock" || mmlvs_die "cannot write beside $venv." "Choose another place: $(mmlvs_place "$kind")"
     flock -n 9 || { mmlvs_say "waiting for another command that sets up $venv"; flock 9; }
   fi
   if [ -x "$MMLVS_PY" ] && problem=$(mmlvs_works "$MMLVS_PY" "$kind" 2>&1) \
     && [ "$(cat "$venv/.mmlvs-stamp-$kind" 2>/dev/null)" = "$(mmlvs_stamp "$MMLVS_PY" "$kind")" ]; then
     mmlvs_say "environment $venv is up to date"
   else
-    if [ -f "$venv/.mmlvs-stamp-runtime" ] && ! problem=$(mmlvs_works "$MMLVS_PY" runtime 2>&1); then
+    local base=runtime
+    [ "$kind" != full ] || base=full
+    if [ -f "$venv/.mmlvs-stamp-$base" ] && ! problem=$(mmlvs_works "$MMLVS_PY" "$base" 2>&1); then
       mmlvs_say "the environment $venv is broken and is made anew (${problem##*$'\n'})"
       rm -rf "$venv"
     fi
@@ -120,14 +152,15 @@ mmlvs_venv() {
   if command -v flock >/dev/null 2>&1; then exec 9>&-; fi
 }
 
-# Make or complete an environment: mmlvs_install runtime|tests FOLDER
+# Make or complete an environment: mmlvs_install runtime|tests|full FOLDER
 mmlvs_install() {
-  local kind=$1 venv=$2 files=(-r "$MMLVS_ROOT/requirements/runtime.txt") pins free start=$SECONDS
+  local kind=$1 venv=$2 files=() file pins free need=2500 start=$SECONDS
   mmlvs_find_python
-  [ "$kind" = runtime ] || files+=(-r "$MMLVS_ROOT/requirements/tests.txt")
+  while read -r file; do files+=(-r "$file"); done < <(mmlvs_files "$kind")
+  [ "$kind" != full ] || need=10000
   free=$(($(df -Pk "$(dirname "$venv")" | awk 'NR == 2 {print $4}') / 1024))
-  [ "$free" -ge 2500 ] || mmlvs_die "$free MiB are free at $(dirname "$venv"); the environment needs at least 2500." \
-    "Free some space, or choose another disk: MMLVS_VENV=/some/folder bash $0"
+  [ "$free" -ge "$need" ] || mmlvs_die "$free MiB are free at $(dirname "$venv"); the environment needs $need." \
+    "Free some space, or choose another disk: $(mmlvs_place "$kind")"
   if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     mmlvs_say "making the environment $venv with $("$MMLVS_BASE" --version 2>&1)"
     rm -rf "$venv"
@@ -136,28 +169,109 @@ mmlvs_install() {
       "On Debian or Ubuntu: sudo apt-get install python3-venv; or name another Python: PYTHON=... bash $0"
   fi
   rm -f "$venv"/.mmlvs-stamp-*
-  trap 'trap - INT; printf "\ninterrupted. Run the same command again: it goes on where it stopped.\n" >&2; exit 130' INT
-  pins=$(mmlvs_constraints "$MMLVS_PY")
+  trap 'trap - INT; printf "\ninterrupted. The same command again goes on where it stopped.\n" >&2; exit 130' INT
+  pins=$(mmlvs_constraints "$MMLVS_PY" "$kind")
   mmlvs_say "installing packages; torch is the largest (0.2 GB to fetch for CPUs, about 2 GB with CUDA): a few minutes"
-  if ! mmlvs_pip "$venv" "${files[@]}" ${pins:+-c "$pins"}; then
-    if [ -n "$pins" ] && ! grep -qE "$MMLVS_NETWORK_TROUBLE" "$venv/pip.log" \
-      && grep -qE 'No matching distribution|ResolutionImpossible|Could not find a version' "$venv/pip.log"; then
-      mmlvs_say "the pinned versions of $(basename "$pins") cannot be had here; trying the ranges of requirements/*.txt"
-      mmlvs_pip "$venv" "${files[@]}" || mmlvs_explain "$venv"
-    else
-      mmlvs_explain "$venv"
-    fi
+  if [ "$kind" = full ]; then # torch first, MMCV is compiled against it
+    mmlvs_pinned "$venv" "$pins" torch torchvision -r "$MMLVS_ROOT/requirements/full-build.txt"
+    mmlvs_mmcv_wheel "$venv"
+    files+=("$MMLVS_WHEEL")
   fi
+  mmlvs_pinned "$venv" "$pins" "${files[@]}"
   mmlvs_headless_last "$venv"
+  if [ "$kind" = full ] && ! "$MMLVS_PY" -W ignore -c 'import mmcv.ops'; then
+    mmlvs_say "the compiled MMCV in $MMLVS_WHEEL does not fit this environment; compiling it anew"
+    rm -f "$MMLVS_WHEEL"
+    mmlvs_mmcv_wheel "$venv"
+    mmlvs_pip "$venv" --force-reinstall --no-deps "$MMLVS_WHEEL" || mmlvs_explain "$venv"
+  fi
   if [ "$venv" = "$MMLVS_ROOT/.venv" ]; then # an environment outside may serve several checkouts: PYTHONPATH says which
     mmlvs_pip "$venv" --no-deps -e "$MMLVS_ROOT" || mmlvs_explain "$venv"
   fi
   mmlvs_works "$MMLVS_PY" "$kind" || mmlvs_die "the environment $venv is not complete (see above)." \
     "Remove it and run the command again: rm -rf $venv"
   mmlvs_stamp "$MMLVS_PY" "$kind" >"$venv/.mmlvs-stamp-$kind"
-  [ "$kind" = runtime ] || mmlvs_stamp "$MMLVS_PY" runtime >"$venv/.mmlvs-stamp-runtime"
+  [ "$kind" != tests ] || mmlvs_stamp "$MMLVS_PY" runtime >"$venv/.mmlvs-stamp-runtime"
   trap - INT
   mmlvs_say "environment ready after $((SECONDS - start)) s"
+}
+
+# pip install with constraints, or without where they cannot be had: mmlvs_pinned FOLDER CONSTRAINTS ARGUMENTS...
+mmlvs_pinned() {
+  local venv=$1 pins=$2
+  shift 2
+  if ! mmlvs_pip "$venv" "$@" ${pins:+-c "$pins"}; then
+    if [ -n "$pins" ] && ! grep -qE "$MMLVS_NETWORK_TROUBLE" "$venv/pip.log" \
+      && grep -qE 'No matching distribution|ResolutionImpossible|Could not find a version' "$venv/pip.log"; then
+      mmlvs_say "the pinned versions of $(basename "$pins") cannot be had here; trying the ranges of requirements/*.txt"
+      mmlvs_pip "$venv" "$@" || mmlvs_explain "$venv"
+    else
+      mmlvs_explain "$venv"
+    fi
+  fi
+}
+
+# Sets MMLVS_WHEEL to an MMCV wheel with compiled operators for the torch of an environment; made when there is none.
+mmlvs_mmcv_wheel() {
+  local venv=$1 key folder wheel build jobs pins log=$1/mmcv.log start=$SECONDS version
+  pins=$(mmlvs_constraints "$MMLVS_PY" full)
+  version=$([ -z "$pins" ] || sed -nE 's/^onedl-mmcv(==.*)/\1/p' "$pins")
+  key=$("$MMLVS_PY" - "${FORCE_CUDA:-}" "$version" "$MMLVS_ROOT/requirements/full.txt" \
+    "$MMLVS_ROOT/requirements/full-build.txt" <<'PY'
+import hashlib, pathlib, platform, sys
+import torch
+facts = [sys.version_info[:2], platform.machine(), torch.__version__, torch.cuda.is_available(), *sys.argv[1:3]]
+digest = hashlib.sha256(str(facts).encode())
+for name in sys.argv[3:]:
+    digest.update(pathlib.Path(name).read_bytes())
+print('mmcv-py%d%d-torch%s-%s' % (*sys.version_info[:2], torch.__version__, digest.hexdigest()[:12]))
+PY
+  ) || mmlvs_die "torch cannot be imported in $venv." "Remove the environment and run the command again: rm -rf $venv"
+  folder=${MMLVS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/mmlvs}/$key
+  mkdir -p "$folder" || mmlvs_die "cannot make the folder $folder." "Choose another: MMLVS_CACHE=/some/folder bash $0"
+  for wheel in "$folder"/*.whl; do
+    [ -e "$wheel" ] || continue
+    if mmlvs_compiled "$wheel"; then
+      mmlvs_say "compiled MMCV: $wheel"
+      MMLVS_WHEEL=$wheel
+      return
+    fi
+    mmlvs_say "$wheel is broken and is compiled anew"
+    rm -f "$wheel"
+  done
+  command -v "${CXX:-c++}" >/dev/null 2>&1 || mmlvs_die "compiling MMCV's operators needs a C++ compiler." \
+    "On Debian or Ubuntu: sudo apt-get install build-essential; or name one: CXX=/path/to/g++ bash $0"
+  jobs=${MAX_JOBS:-$(mmlvs_cores)}
+  build=$(mktemp -d "$folder/build.XXXXXX")
+  mmlvs_say "compiling MMCV's operators with $jobs jobs: 15 to 40 minutes on two cores, once; log: $log"
+  # without --no-cache-dir pip takes a wheel without operators that it made for another environment
+  MMCV_WITH_OPS=1 MAX_JOBS=$jobs PATH="$venv/bin:$PATH" "$MMLVS_PY" -m pip wheel -v --no-cache-dir \
+    --no-build-isolation --no-deps --no-binary onedl-mmcv --wheel-dir "$build" "onedl-mmcv$version" >"$log" 2>&1 || {
+    tail -n 20 "$log" | cut -c 1-300 >&2
+    rm -rf "$build"
+    mmlvs_die "MMCV's operators could not be compiled (see above)." "Full log: $log" \
+      "Where memory ran out, compile with fewer jobs: MAX_JOBS=1"
+  }
+  wheel=$(ls "$build"/*.whl)
+  mmlvs_compiled "$wheel" || mmlvs_die "pip made $(basename "$wheel"), without compiled operators." "Full log: $log"
+  mv -f "$wheel" "$folder/"
+  rm -rf "$build"
+  MMLVS_WHEEL=$folder/$(basename "$wheel")
+  mmlvs_say "compiled MMCV after $((SECONDS - start)) s: $MMLVS_WHEEL"
+}
+
+# Cores that this process may use.
+mmlvs_cores() {
+  "$MMLVS_PY" -c 'import os; print(len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))(0)))'
+}
+
+# Whether a file is a whole wheel with compiled operators.
+mmlvs_compiled() {
+  [[ $1 != *-none-any.whl ]] && "$MMLVS_PY" - "$1" 2>/dev/null <<'PY'
+import sys, zipfile
+wheel = zipfile.ZipFile(sys.argv[1])
+sys.exit(wheel.testzip() is not None or not any(name.startswith('mmcv/_ext.') for name in wheel.namelist()))
+PY
 }
 
 # pip install into an environment; what it did is in FOLDER/pip.log.
@@ -204,7 +318,8 @@ mmlvs_any_python() {
       return
     fi
   done
-  mmlvs_die "no Python found." "Run 'bash tools/quickstart.sh' once, which makes one in .venv, or activate your environment."
+  mmlvs_die "no Python found." \
+    "Run 'bash tools/quickstart.sh' once, which makes one in .venv, or activate your environment."
 }
 
 # Run a command under Slurm, one process a GPU: mmlvs_srun PARTITION JOB_NAME COMMAND...

@@ -1,6 +1,9 @@
 """Checkpoints are data: opened without running code, written whole or not at all."""
 
+import codecs
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +30,23 @@ def _allowed_types() -> list[Any]:
             return getattr(owner, name)
         raise CheckpointError(f'the file asks for {name!r} of {owner!r}, which is not data')
 
+    statistic.__module__, statistic.__name__, statistic.__qualname__ = 'builtins', 'getattr', 'getattr'
     core = np._core if hasattr(np, '_core') else np.core
     numbers = ('float64', 'float32', 'int64', 'int32', 'uint8', 'uint32', 'bool')
-    return [HistoryBuffer, (statistic, 'builtins.getattr'), np.ndarray, np.dtype, core.multiarray._reconstruct,
+    return [HistoryBuffer, statistic, codecs.encode, np.ndarray, np.dtype, core.multiarray._reconstruct,
             core.multiarray.scalar, *(type(np.dtype(kind)) for kind in numbers)]
+
+
+@contextmanager
+def safe_globals(allowed: Sequence[Any]) -> Iterator[None]:
+    """As ``torch.serialization.safe_globals``, which torch 2.4 lacks: classes and functions that files may name."""
+    known = list(torch.serialization.get_safe_globals())
+    torch.serialization.add_safe_globals(list(allowed))
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(known)
 
 
 def load_checkpoint_file(path: str | os.PathLike, map_location: Any = 'cpu') -> dict[str, Any]:
@@ -56,7 +72,7 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: Any = 'cpu') -> 
 
             device = map_location if isinstance(map_location, (str, torch.device)) else 'cpu'
             return {'state_dict': load_file(str(path), device=str(device))}
-        with torch.serialization.safe_globals(_allowed_types()):
+        with safe_globals(_allowed_types()):
             return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:
         raise CheckpointError(f'checkpoint {path} cannot be read: {error}\n{_HINT}') from error

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from mmlvs.io.atomic import atomic_path, write_json
-from mmlvs.io.checkpoint import CheckpointError, load_checkpoint_file
+from mmlvs.io.checkpoint import CheckpointError, load_checkpoint_file, safe_globals
 from mmlvs.io.conversion import Conversion, ConversionError, WeightFormat
 from mmlvs.registry import MODELS
 
@@ -49,7 +49,7 @@ def read_weights(path: str | os.PathLike) -> dict[str, Any]:
     """
     path = find_weights_file(path)
     try:
-        with torch.serialization.safe_globals([argparse.Namespace, Counter]):
+        with safe_globals([argparse.Namespace, Counter]):
             return load_checkpoint_file(path)
     except CheckpointError as error:
         cause = str(error.__cause__).strip().splitlines() or ['no reason is given']

@@ -50,7 +50,7 @@ def test_probe_does_not_wait_for_ever(modules):
 def examine(monkeypatch, *, missing=(), facts=None, versions=None):
     """Findings of an environment made up: all is there but ``missing``, with ``facts`` of imports."""
     standard = {part.module: {'version': '99.0'} for part in (*NEEDED, *OPTIONAL)}
-    standard |= {doctor.LAST: {'version': ''}, 'mmcv._ext': {'version': ''}}
+    standard |= {doctor.LAST: {'version': ''}, 'mmcv._ext': {'version': '', 'cuda': '13.0'}}
     standard['torch'] |= dict(cuda='13.0', gpus=['a GPU'])
     standard['cv2'] |= dict(headless=True, ffmpeg=True)
     for name, more in (facts or {}).items():
@@ -89,7 +89,10 @@ def test_a_core_that_does_not_work(monkeypatch, setting, name, state, detail, in
 @pytest.mark.parametrize(('setting', 'name', 'state', 'text'), [
     (dict(missing=['mmcv._ext']), 'mmcv operators', 'missing', '--no-build-isolation'),
     (dict(facts={'mmcv._ext': {'error': 'ImportError: undefined symbol'}}), 'mmcv operators', 'broken', 'another PyTo'),
+    (dict(facts={'mmcv._ext': {'cuda': 'not available'}}), 'mmcv operators', 'note', 'FORCE_CUDA=1'),
+    (dict(missing=['mmcv._ext']), 'mmdet', 'broken', "need MMCV's compiled operators"),
     (dict(missing=['mmdet']), 'mmdet', 'missing', 'onedl-mmdetection'),
+    (dict(missing=['mmdet', 'mmcv._ext']), 'mmdet', 'missing', 'onedl-mmdetection'),
     (dict(facts=dict(timm={'error': 'RuntimeError: no'})), 'timm', 'broken', '--force-reinstall'),
     (dict(facts=dict(torch={'cuda': None, 'gpus': []})), 'CUDA', None, 'built for CPUs'),
     (dict(facts=dict(torch={'gpus': []})), 'CUDA', 'missing', 'sees no GPU'),
