@@ -1,4 +1,5 @@
-"""Images, videos, masks, atomic files; in modules of their own: ``checkpoint``, ``conversion`` of foreign weights."""
+"""Images, videos, masks, atomic files; in modules of their own: ``checkpoint``, ``conversion`` of foreign weights,
+optical ``flow`` and its files."""
 
 from mmlvs.io.atomic import atomic_path, write_bytes, write_json, write_text
 from mmlvs.io.images import open_image

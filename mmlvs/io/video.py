@@ -13,6 +13,12 @@ from PIL import Image, UnidentifiedImageError
 from mmlvs.io.atomic import atomic_path
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
+
+
+def natural_order(paths: Iterable[Path]) -> list[Path]:
+    """Paths in the order of the numbers in their names."""
+    return sorted(paths, key=_natural)
 
 
 def list_frame_files(folder: str | os.PathLike) -> list[Path]:
@@ -28,7 +34,7 @@ def list_frame_files(folder: str | os.PathLike) -> list[Path]:
              if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')]
     if not files:
         raise FileNotFoundError(f'{folder} holds no image ({", ".join(IMAGE_SUFFIXES)})')
-    return sorted(files, key=_natural)
+    return natural_order(files)
 
 
 def iter_frames(source: str | os.PathLike) -> Iterator[np.ndarray]:
@@ -106,7 +112,7 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], *, fps: f
         raise ValueError(f'expected fps above 0, found {fps}')
     with atomic_path(path) as temporary:
         written = _encode(temporary, frames, fps=fps)
-        readable = _count_frames(temporary)
+        readable = count_frames(temporary)
         if readable != written:
             raise RuntimeError(f'{path}: wrote {written} frames but could read back {readable}; this OpenCV build has '
                                'no working MPEG-4 encoder: reinstall opencv-python-headless')
@@ -142,7 +148,7 @@ def _encode(path: Path, frames: Iterable[np.ndarray], *, fps: float) -> int:
     return count
 
 
-def _count_frames(path: Path) -> int:
+def count_frames(path: Path) -> int:
     """The number of frames that decode; 0 when the file cannot be opened."""
     capture = cv2.VideoCapture(str(path))
     count = 0

@@ -12,6 +12,7 @@ Size = tuple[int, int]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _RESIZERS = ('pillow', 'align_corners')
+_MASK_RESIZERS = ('floor', 'pillow')
 _WAYS_BACK = ('direct', 'crop_first', 'upsample_crop_nearest')
 
 
@@ -45,6 +46,7 @@ class ClipCodec:
         size: fixed (height, width) instead of a short side. Neither given: frames keep their size.
         resizer: ``'pillow'``: antialiased bilinear of Pillow on uint8 frames; ``'align_corners'``: bilinear of float
             frames with aligned corners (Locater).
+        mask_resizer: rule of nearest neighbours for masks, see :meth:`resize_masks`.
         mean, std: of the RGB channels, for frames in 0..1; None = frames stay in 0..1.
         pad_divisor: height and width of a batch are rounded up to a multiple of it.
         mask_stride: stride of the network's mask logits, for the way back.
@@ -58,8 +60,9 @@ class ClipCodec:
     """
 
     def __init__(self, *, short_side: int | None = None, max_long_side: int | None = None, size: Size | None = None,
-                 resizer: str = 'pillow', mean: tuple[float, ...] | None = IMAGENET_MEAN,
-                 std: tuple[float, ...] | None = IMAGENET_STD, pad_divisor: int = 32, mask_stride: int = 4,
+                 resizer: str = 'pillow', mask_resizer: str = 'floor',
+                 mean: tuple[float, ...] | None = IMAGENET_MEAN, std: tuple[float, ...] | None = IMAGENET_STD,
+                 pad_divisor: int = 32, mask_stride: int = 4,
                  way_back: str = 'direct', frames_at_once: int = 8) -> None:
         if size is not None and short_side is not None:
             raise ValueError('ClipCodec: give `size` or `short_side`, not both')
@@ -67,6 +70,8 @@ class ClipCodec:
             raise ValueError('ClipCodec: `max_long_side` needs `short_side`')
         if resizer not in _RESIZERS:
             raise ValueError(f'ClipCodec: resizer {resizer!r}, expected one of {_RESIZERS}')
+        if mask_resizer not in _MASK_RESIZERS:
+            raise ValueError(f'ClipCodec: mask_resizer {mask_resizer!r}, expected one of {_MASK_RESIZERS}')
         if way_back not in _WAYS_BACK:
             raise ValueError(f'ClipCodec: way_back {way_back!r}, expected one of {_WAYS_BACK}')
         if (mean is None) != (std is None):
@@ -75,7 +80,7 @@ class ClipCodec:
             raise ValueError(f'ClipCodec: pad_divisor {pad_divisor}, expected at least 1')
         self.short_side, self.max_long_side = short_side, max_long_side
         self.size = None if size is None else (int(size[0]), int(size[1]))
-        self.resizer, self.mean, self.std = resizer, mean, std
+        self.resizer, self.mask_resizer, self.mean, self.std = resizer, mask_resizer, mean, std
         self.pad_divisor, self.mask_stride, self.way_back = pad_divisor, mask_stride, way_back
         self.frames_at_once = frames_at_once
 
@@ -104,12 +109,13 @@ class ClipCodec:
         return out
 
     @staticmethod
-    def resize_masks(masks: np.ndarray, size: Size) -> np.ndarray:
+    def resize_masks(masks: np.ndarray, size: Size, mask_resizer: str = 'floor') -> np.ndarray:
         """Masks (..., H, W) to ``size`` by nearest neighbour: source index floor(i * in / out), in float32 as torch
-        has it."""
+        has it, or with ``'pillow'`` floor((i + 0.5) * in / out) as Pillow has it."""
         if tuple(masks.shape[-2:]) == tuple(size):
             return masks
-        rows, cols = (_nearest_index(n, m) for n, m in zip(masks.shape[-2:], size, strict=True))
+        index = _pillow_index if mask_resizer == 'pillow' else _nearest_index
+        rows, cols = (index(n, m) for n, m in zip(masks.shape[-2:], size, strict=True))
         return masks[..., rows[:, None], cols[None, :]]
 
     def normalize(self, frames: Tensor) -> Tensor:
@@ -177,3 +183,9 @@ def _nearest_index(source: int, target: int) -> np.ndarray:
     scale = np.float32(source) / np.float32(target)
     index = np.floor(np.arange(target, dtype=np.float32) * scale).astype(np.int64)
     return np.minimum(index, source - 1)
+
+
+def _pillow_index(source: int, target: int) -> np.ndarray:
+    """Source rows of Pillow's nearest resize from ``source`` to ``target`` rows, by itself: it adds up its steps."""
+    rows = Image.fromarray(np.arange(source, dtype=np.int32)[None])
+    return np.asarray(rows.resize((target, 1), Image.Resampling.NEAREST))[0]

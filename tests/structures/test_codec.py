@@ -67,3 +67,13 @@ def test_normalize_takes_bytes_and_floats():
 def test_contradictory_settings_are_refused(bad):
     with pytest.raises(ValueError, match='ClipCodec'):
         ClipCodec(**bad)
+
+
+@given(st.tuples(st.integers(1, 90), st.integers(1, 90)), st.tuples(st.integers(1, 90), st.integers(1, 90)))
+@settings(max_examples=40, deadline=None)
+def test_masks_are_resized_like_pillow_if_asked_for(size, target):
+    masks = np.random.default_rng(0).integers(0, 256, (2, *size)).astype(np.uint8)
+    expected = np.stack([np.asarray(Image.fromarray(m).resize(target[::-1], Image.Resampling.NEAREST)) for m in masks])
+    assert np.array_equal(ClipCodec.resize_masks(masks, target, 'pillow'), expected)
+    with pytest.raises(ValueError, match="mask_resizer 'opencv'"):
+        ClipCodec(mask_resizer='opencv')

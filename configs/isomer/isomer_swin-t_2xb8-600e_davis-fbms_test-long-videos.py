@@ -1,0 +1,4 @@
+# The fine-tuned model on TestSet/Long_Videos.
+_base_ = './isomer_swin-t_2xb8-600e_davis-fbms.py'
+
+test_dataloader = dict(dataset=dict(split='Long_Videos'))
