@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GUIDES = sorted(path for path in (ROOT / 'docs/en').glob('*.md') if path.name != 'architecture.md')
+GUIDES = sorted((ROOT / 'docs/en').glob('*.md'))
 PAGES = [*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md'), *(ROOT / 'configs').rglob('*.md'),
          *(ROOT / 'projects').rglob('*.md')]
 CODE = re.compile(r'```bash\n(.*?)```', re.DOTALL)

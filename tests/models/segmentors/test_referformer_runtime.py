@@ -121,10 +121,10 @@ def test_memory_does_not_grow_with_the_length_of_a_video(query_choice):
 @torch.no_grad()
 def test_a_video_in_clips_is_the_video_at_once():
     """With an image backbone and one query, frames do not depend on how the video is cut."""
-    model = build(query_choice='clip', num_queries=1).eval()
-    parts = [model(**data, mode='predict')[0] for data in clips(model, 3)]
+    model = build(query_choice='clip', num_queries=1).double().eval()
+    parts = [model(**in_double(data), mode='predict')[0] for data in clips(model, 3)]
     model.query_choice = 'video'
-    frames = torch.cat([data['inputs']['img'].frames for data in clips(model, 3)], dim=1)
+    frames = torch.cat([in_double(data)['inputs']['img'].frames for data in clips(model, 3)], dim=1)
     whole = next(clips(model, 1, length=6))
     whole['inputs']['img'].frames = frames
     (found, ) = model(**whole, mode='predict')
