@@ -10,9 +10,11 @@ from mmlvs.engine.hooks import (
 from mmlvs.engine.optim_constructor import StrictOptimWrapperConstructor
 from mmlvs.engine.optim_wrapper import BFloat16OptimWrapper
 from mmlvs.engine.runner import Runner
+from mmlvs.engine.schedulers import PolyIterationLR
 from mmlvs.engine.strategy import FlexibleRunner, FSDPStrategy
 
 __all__ = [
     'BFloat16OptimWrapper', 'ClipStateHook', 'ClipVisualizationHook', 'FSDPStrategy', 'FlexibleRunner',
-    'MissedValidationHook', 'RandomStateHook', 'Runner', 'StrictOptimWrapperConstructor', 'VocabularyHook',
+    'MissedValidationHook', 'PolyIterationLR', 'RandomStateHook', 'Runner', 'StrictOptimWrapperConstructor',
+    'VocabularyHook'
 ]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 SHOWN = 10
 FRESH = 'left at its start, as `skip` asks'
+Fit = Callable[[str, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def rename_known(source: Mapping[str, Tensor], rules: Sequence[Rule]) -> dict[st
 
 
 def convert_state_dict(source: Mapping[str, Tensor], rules: Sequence[Rule], target: Mapping[str, Tensor],
-                       keep: Sequence[Keep] = (), skip: Sequence[str] = ()) -> Conversion:
+                       keep: Sequence[Keep] = (), skip: Sequence[str] = (), fit: Fit | None = None) -> Conversion:
     """Rename all tensors of a state dict and check them against a target.
 
     Args:
@@ -137,6 +138,7 @@ def convert_state_dict(source: Mapping[str, Tensor], rules: Sequence[Rule], targ
         keep: tensors of the target that may stay as they are.
         skip: regular expressions of our names that are not to be filled, though the source may hold them. Each must
             match something.
+        fit: gives a value the form that the target needs, from its name of ours and its value.
 
     Returns:
         What to load, strictly unless tensors are kept.
@@ -160,6 +162,7 @@ def convert_state_dict(source: Mapping[str, Tensor], rules: Sequence[Rule], targ
             result.dropped[name] = FRESH
             continue
         value = value if rule.change is None else rule.change(value)
+        value = fit(new, value) if fit is not None and new in target else value
         if new in origin:
             problems.append(f'{origin[new]!r} and {name!r} both become {new!r}')
         elif new not in target:
@@ -234,14 +237,14 @@ def _near(name: str, known: Iterable[str]) -> str:
 
 
 def weights_of(content: Any) -> dict[str, Tensor]:
-    """The tensors of a checkpoint file, without the wrapping of training tools: of its entry ``state_dict`` or
-    ``model``, or of the file itself; ``module.`` is cut off.
+    """The tensors of a checkpoint file, without the wrapping of training tools: of its entry ``state_dict``, ``model``
+    or ``network``, or of the file itself; ``module.`` is cut off.
 
     Raises:
         ConversionError: there are none.
     """
     state = content
-    for key in ('state_dict', 'model'):
+    for key in ('state_dict', 'model', 'network'):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             state = content[key]
             break
@@ -250,7 +253,8 @@ def weights_of(content: Any) -> dict[str, Tensor]:
              if isinstance(name, str) and isinstance(value, Tensor)}
     if not found:
         what = f'entries {sorted(map(str, state))[:SHOWN]}' if isinstance(state, Mapping) else type(content).__name__
-        raise ConversionError(f'expected weights by name, alone or under "model" or "state_dict", found {what}')
+        raise ConversionError('expected weights by name, alone or under "model", "network" or "state_dict", found '
+                              f'{what}')
     return found
 
 
@@ -270,6 +274,7 @@ class WeightFormat:
         configs: pattern of the shipped configs (below ``configs/``) one of which agrees with that and has the rest.
             None: there is no rest.
         counts: settings in which a config need not agree, because the weights' own numbers can take their place.
+        remarks: gives sentences for the user about converted tensors (ours), such as what their values tell.
     """
 
     name: str
@@ -281,6 +286,7 @@ class WeightFormat:
     settings: Callable[[Mapping[str, Tensor]], dict[str, Any]] | None = None
     configs: str | None = None
     counts: tuple[str, ...] = ()
+    remarks: Callable[[Mapping[str, Tensor]], list[str]] | None = None
 
     def tensors(self, content: Any) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Tensors of the part by their names in it, and reasons for those outside of it, from the content of a
@@ -292,6 +298,10 @@ class WeightFormat:
                 reason = f'not under {prefix!r}, so not of the {self.part.replace("_", " ")}'
                 return inside, {name: reason for name in state if not name.startswith(prefix)}
         return state, {}
+
+    def keep_for(self, state: Mapping[str, Tensor]) -> tuple[Keep, ...]:
+        """Tensors of ours that these weights need not hold."""
+        return self.keep
 
     def recognise(self, content: Any) -> dict[str, Any]:
         """Settings that the names and shapes in a file tell.
@@ -308,10 +318,11 @@ class WeightFormat:
             raise ConversionError(f'no {self.about}: nothing in the file becomes {error}; it holds '
                                   f'{len(state)} tensors such as {sorted(state)[:3]}') from error
 
-    def convert(self, content: Any, target: Mapping[str, Tensor], skip: Sequence[str] = ()) -> Conversion:
+    def convert(self, content: Any, target: Mapping[str, Tensor], skip: Sequence[str] = (),
+                fit: Fit | None = None) -> Conversion:
         """:func:`convert_state_dict` of the content of a file."""
         state, outside = self.tensors(content)
-        result = convert_state_dict(state, self.rules, target, self.keep, skip)
+        result = convert_state_dict(state, self.rules, target, self.keep_for(state), skip, fit)
         result.dropped.update(outside)
         return result
 

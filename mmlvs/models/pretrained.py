@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mmengine.logging import print_log
-from torch import nn
+from torch import Tensor, nn
 
 from mmlvs.io.checkpoint import CheckpointError
 from mmlvs.io.conversion import OURS, Conversion, ConversionError, WeightFormat
+from mmlvs.io.conversions.backbones import fit_bias_table
 from mmlvs.io.weight_files import find_weights_file, read_weights
 from mmlvs.registry import WEIGHT_INITIALIZERS
 
@@ -56,6 +57,8 @@ def check_init_cfg(init_cfg: dict | None) -> dict | None:
 def load_pretrained(module: nn.Module, init_cfg: Mapping[str, Any], form: WeightFormat) -> Conversion:
     """Fill a module from the file of its ``init_cfg``, and log what was taken, dropped and kept.
 
+    Tables of relative positions of image windows of another size are resized, and repeated over time for video windows.
+
     Args:
         module: receives the weights.
         init_cfg: as for :func:`check_init_cfg`; the checkpoint may be a folder of transformers.
@@ -75,10 +78,21 @@ def load_pretrained(module: nn.Module, init_cfg: Mapping[str, Any], form: Weight
         raise FileNotFoundError(f'{error}; {owner} needs it for its start. Fetch the file, or set init_cfg=None to '
                                 'start from random weights') from error
     try:
-        result = form.convert(content, module.state_dict(), init_cfg.get('skip', ()))
+        result = form.convert(content, module.state_dict(), init_cfg.get('skip', ()), _fit(module))
     except ConversionError as error:
         raise CheckpointError(f'{path} does not fit {owner}: {error}') from error
     state = {name: value for name, value in result.state_dict.items() if name not in result.kept}
     module.load_state_dict(state, strict=False)  # what may be missing was checked
     print_log(f'{owner} starts from {find_weights_file(path)}: {result.summary()}', logger='current')
     return result
+
+
+def _fit(module: nn.Module) -> Callable[[str, Tensor], Tensor]:
+    """Brings tables of relative positions to the windows of a module."""
+    def fit(name: str, value: Tensor) -> Tensor:
+        owner, _, parameter = name.rpartition('.')
+        if parameter != 'relative_position_bias_table':
+            return value
+        return fit_bias_table(value, module.get_submodule(owner).window)
+
+    return fit

@@ -17,6 +17,8 @@ _LOADER = {'dataset', 'sampler', 'batch_sampler', 'collate_fn', 'worker_init_fn'
            'disable_subprocess_warning'}
 # keys of the optimiser wrapper that its constructor reads
 _OPTIM_WRAPPER = {'constructor', 'paramwise_cfg'}
+# key of a schedule that the Runner reads: epochs are counted in iterations
+_SCHEDULER = {'convert_to_iter_based'}
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # top-level keys that belong to mmengine's Config or Runner without being constructor arguments
 _TOP_EXTRA = {'env_cfg', 'default_scope', 'sync_bn', 'find_unused_parameters', 'model_wrapper_cfg',
@@ -81,6 +83,8 @@ def _nested(value: Any, path: str) -> list[str]:
         known, open_ended = accepted_keys(target)
         if path == 'optim_wrapper':
             known = known | _OPTIM_WRAPPER
+        if path.startswith('param_scheduler'):
+            known = known | _SCHEDULER
         if not open_ended:
             problems += [_message(f'{path}.{key}', key, known, target.__name__)
                          for key in value if key not in known | _ALWAYS]

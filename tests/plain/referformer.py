@@ -170,7 +170,7 @@ def window_attention(layer, x: Tensor, window, shift, mask: Tensor | None) -> Te
     windows = partition(x, window)  # B n N C
     tokens = windows.shape[2]
     q, k, v = layer.qkv(windows).unflatten(-1, (3, heads, channels // heads)).permute(3, 0, 1, 4, 2, 5)  # B n heads N d
-    index = relative_position_index(layer.window, tokens, x.device)
+    index = relative_position_index(layer.window, tokens, x.device, tuple(window) if layer.true_offsets else None)
     bias = layer.relative_position_bias_table[index].view(tokens, tokens, heads).permute(2, 0, 1)  # heads N N
     logits = (q * (channels // heads)**-0.5) @ k.transpose(-2, -1) + bias  # B n heads N N
     if mask is not None:

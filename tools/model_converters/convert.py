@@ -64,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'{source}: {form.about}')
         print(f'settings from {converted.origin}')
         print(f'{converted.weights.summary()}\n{converted.filled} tensors of the network accounted for')
+        for remark in form.remarks(converted.weights.state_dict) if form.remarks else ():
+            print(remark)
         if args.dry_run:
             print('dry run: everything fits, nothing was written')
             return 0

@@ -7,8 +7,10 @@ released one can.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmlvs.io.conversion import ConversionError, Drop, Keep, Rule, WeightFormat
@@ -23,6 +25,23 @@ def sum_over_time(kernel: Tensor) -> Tensor:
     A frame then gives what t equal frames gave. A kernel without a time axis passes unchanged.
     """
     return kernel.sum(dim=2) if kernel.ndim == 5 else kernel
+
+
+def fit_bias_table(table: Tensor, window: tuple[int, int, int]) -> Tensor:
+    """Relative-position table of an image window for a window (frames, rows, columns), (rows, heads) -> (rows', heads).
+
+    The square of offsets is resized, bicubic, and every offset in time gets the same. A table that has the right
+    length, or is not of a square window, passes unchanged.
+    """
+    time, height, width = (2 * n - 1 for n in window)
+    side = round(len(table)**0.5)
+    if len(table) == time * height * width or side * side != len(table) or side % 2 == 0:
+        return table
+    if (side, side) != (height, width):
+        square = table.t().reshape(1, -1, side, side)  # S*S heads -> 1 heads S S
+        resized = F.interpolate(square, size=(height, width), mode='bicubic', align_corners=False)
+        table = resized.flatten(2)[0].t()  # 1 heads S1 S2 -> S1*S2 heads
+    return table.repeat(time, 1)
 
 
 SWIN_RULES: tuple[Rule, ...] = (
@@ -60,6 +79,17 @@ ROBERTA_RULES: tuple[Rule, ...] = (
     Rule(r'((?:model|tokenizer)\..*)', r'\1'),
 )
 """RoBERTa as Hugging Face writes it, alone or under a language-model head; ours lies under ``model``."""
+
+BERT_RULES: tuple[Rule, ...] = (
+    Rule(r'(?:bert\.)?embeddings\.position_ids', Drop('derived from the number of positions')),
+    Rule(r'cls\..*', Drop('of the language model, which is not used')),
+    Rule(r'(?:bert\.)?(.*LayerNorm)\.gamma', r'model.\1.weight'),
+    Rule(r'(?:bert\.)?(.*LayerNorm)\.beta', r'model.\1.bias'),
+    Rule(r'(?:bert\.)?((?:embeddings|encoder|pooler)\..*)', r'model.\1'),
+    Rule(r'((?:model|tokenizer)\..*)', r'\1'),
+)
+"""BERT as Hugging Face writes it, alone or under its heads; ours lies under ``model``."""
+NO_POOLER = Rule(r'(?:bert\.|model\.)?pooler\..*', Drop('the sentence is not taken from the pooler'))
 
 BATCH_NORM_KEPT = Keep(r'.*\.num_batches_tracked', 'counter of batch norms, which count anew', zeros=True)
 TOKENIZER_KEPT = Keep(r'(?:.*\.)?tokenizer\._extra_state', 'the vocabulary is of the tokenizer', zeros=True)
@@ -118,20 +148,31 @@ def _windowed_settings(state: Mapping[str, Tensor]) -> tuple[int, dict[str, Any]
     return len(state[table.format(0)]), settings
 
 
-def roberta_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Settings of a :class:`RobertaTextEncoder` from its weights; heads are 64 wide, as in all released ones."""
+def text_numbers(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """Numbers of a BERT or RoBERTa from its weights; heads are 64 wide, as in all released ones."""
     words = state['model.embeddings.word_embeddings.weight']
     if words.shape[1] % 64:
-        raise ConversionError(f'heads of a RoBERTa of width {words.shape[1]} cannot be told from its weights: name a '
-                              'config')
-    numbers = dict(
+        raise ConversionError(f'heads of a text encoder of width {words.shape[1]} cannot be told from its weights: '
+                              'name a config')
+    return dict(
         vocab_size=len(words), hidden_size=words.shape[1], num_attention_heads=words.shape[1] // 64,
         num_hidden_layers=count(state, 'model.encoder.layer.{}.output.dense.weight'),
         intermediate_size=len(state['model.encoder.layer.0.intermediate.dense.weight']),
         max_position_embeddings=len(state['model.embeddings.position_embeddings.weight']),
         type_vocab_size=len(state['model.embeddings.token_type_embeddings.weight']))
-    return dict(type='RobertaTextEncoder', config=numbers,
+
+
+def roberta_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Settings of a :class:`RobertaTextEncoder` from its weights."""
+    return dict(type='RobertaTextEncoder', config=text_numbers(state),
                 tokenizer=dict(type='PretrainedTokenizer', path='pretrained/roberta-base'))
+
+
+def bert_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Settings of a :class:`BertTextEncoder` from its weights."""
+    return dict(type='BertTextEncoder', config=text_numbers(state),
+                sentence='pooler' if 'model.pooler.dense.weight' in state else 'mean',
+                tokenizer=dict(type='PretrainedTokenizer', path='pretrained/bert-base-uncased'))
 
 
 _INSIDE = ('backbone.0.body.', 'backbone.')
@@ -150,7 +191,13 @@ ROBERTA = WeightFormat(
     part='text_encoder', rules=ROBERTA_RULES, keep=(_POOLER_KEPT, TOKENIZER_KEPT), prefixes=('text_encoder.', ),
     settings=roberta_settings)
 
-FORMATS = (RESNET, SWIN, VIDEO_SWIN, ROBERTA)
+BERT = WeightFormat(
+    name='bert', about='BERT of Hugging Face (a file or its folder), or the one inside a larger network',
+    part='text_encoder', rules=BERT_RULES, keep=(_POOLER_KEPT, TOKENIZER_KEPT), prefixes=('text_encoder.', ),
+    settings=bert_settings)
+BERT_WITHOUT_POOLER = replace(BERT, rules=(NO_POOLER, *BERT_RULES))
+
+FORMATS = (RESNET, SWIN, VIDEO_SWIN, ROBERTA, BERT)
 
 REFERENCE_BACKBONES: dict[str, WeightFormat] = {'resnet': RESNET, 'swin': SWIN, 'video_swin': VIDEO_SWIN}
 """By kind of backbone, for the weights below ``backbone.0.body.`` of ReferFormer and its relatives."""

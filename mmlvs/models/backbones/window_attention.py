@@ -64,17 +64,19 @@ def _kept(function: Callable[..., Tensor], most: int = 32) -> Callable[..., Tens
 
 
 @_kept
-def relative_position_index(window: Triple, num_tokens: int, device: torch.device) -> Tensor:
+def relative_position_index(window: Triple, num_tokens: int, device: torch.device,
+                            shape: Triple | None = None) -> Tensor:
     """Rows of the relative position table for the first ``num_tokens`` tokens of a full ``window``.
 
     Token n of the window lies at (t, y, x), counted row-major. A window that was cut to a smaller map looks up the
     top-left block of the index of the full window. This is what released weights were trained with: the offsets are
-    right if only time is cut, and no longer geometric if height or width is cut.
+    right if only time is cut, and no longer geometric if height or width is cut. With the ``shape`` of the cut window
+    they are right in any case.
 
     Returns:
         Tensor: int64 (num_tokens * num_tokens,), row-major in (query, key).
     """
-    axes = [torch.arange(n, device=device) for n in window]
+    axes = [torch.arange(n, device=device) for n in shape or window]
     place = torch.stack(torch.meshgrid(*axes, indexing='ij')).flatten(1)[:, :num_tokens]  # (3, N)
     offset = place[:, :, None] - place[:, None, :]  # (3, N, N), query minus key
     wt, wh, ww = window
@@ -136,6 +138,7 @@ class WindowAttention(nn.Module):
         self.num_heads = num_heads
         self.window = window
         self.shrink = shrink
+        self.true_offsets = False  # of windows cut in height or width; see relative_position_index
         rows = (2 * window[0] - 1) * (2 * window[1] - 1) * (2 * window[2] - 1)
         self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
         self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
@@ -184,7 +187,7 @@ class WindowAttention(nn.Module):
         # (B, nt, nh, nw, N, 3*C) -> 3 x (B, nt, nh, nw, heads, N, C/heads)
         qkv = self.qkv(x).view(*grid, tokens, 3, self.num_heads, channels // self.num_heads)
         q, k, v = qkv.permute(5, 0, 1, 2, 3, 6, 4, 7)
-        bias = self._bias(tokens, q.dtype)
+        bias = self._bias(tokens, q.dtype, window if self.true_offsets else None)
         groups = list(_groups(tuple(grid[1:]), shift))
         out = None
         for place, last in groups:
@@ -202,9 +205,9 @@ class WindowAttention(nn.Module):
                 out[part] = result
         return self.proj(out)
 
-    def _bias(self, tokens: int, dtype: torch.dtype) -> Tensor:
+    def _bias(self, tokens: int, dtype: torch.dtype, shape: Triple | None = None) -> Tensor:
         """Bias of every pair of tokens, (1, heads, N, N)."""
-        index = relative_position_index(self.window, tokens, self.relative_position_bias_table.device)
+        index = relative_position_index(self.window, tokens, self.relative_position_bias_table.device, shape)
         bias = self.relative_position_bias_table.t().index_select(1, index)  # (heads, N * N)
         return bias.view(1, self.num_heads, tokens, tokens).to(dtype)
 

@@ -59,14 +59,18 @@ class PretrainedTokenizer(nn.Module):
     Args:
         path: folder with the tokenizer files.
         max_length: longest sequence, special tokens included; longer expressions lose their end. None: no limit.
+        keep_end: whether a longer expression keeps its closing token, or is cut behind ``max_length`` tokens (LAVT).
+        clean: whether control characters are removed from words; if not, such a word is unknown (LAVT, with BERT).
     """
 
     needs_vocabulary = False
 
-    def __init__(self, *, path: str, max_length: int | None = None) -> None:
+    def __init__(self, *, path: str, max_length: int | None = None, keep_end: bool = True, clean: bool = True) -> None:
         super().__init__()
         self.path = path
         self.max_length = max_length
+        self.keep_end = keep_end
+        self.clean = clean
         self._tokenizer = None
 
     def _load(self):
@@ -87,6 +91,10 @@ class PretrainedTokenizer(nn.Module):
                 f'no tokenizer can be read from {folder}, which holds {found} ({error}). {need}') from error
         if not tokenizer.is_fast:
             raise ValueError(f'{folder} holds a tokenizer without character offsets (not a fast one). {need}')
+        if not self.clean:
+            if not hasattr(tokenizer.backend_tokenizer.normalizer, 'clean_text'):
+                raise ValueError(f'clean=False is for tokenizers of BERT, {folder} holds {type(tokenizer).__name__}')
+            tokenizer.backend_tokenizer.normalizer.clean_text = False
         return tokenizer
 
     @property
@@ -99,16 +107,23 @@ class PretrainedTokenizer(nn.Module):
     def forward(self, texts: Sequence[str]) -> Tokens:
         """Tokens of expressions; see :func:`check_expressions` for what is refused."""
         check_expressions(texts)
+        return self.tokens(texts)
+
+    def tokens(self, texts: Sequence[str]) -> Tokens:
+        """Tokens of any texts."""
+        cut = self.max_length is not None and self.keep_end
         out = self.tokenizer(
             list(texts),
             padding='longest',
-            truncation=self.max_length is not None,
-            max_length=self.max_length,
+            truncation=cut,
+            max_length=self.max_length if cut else None,
             return_attention_mask=True,
             return_offsets_mapping=True,
             return_tensors='pt',
         )
-        return Tokens(out['input_ids'], out['attention_mask'].bool(), list(out['offset_mapping']))
+        ids, mask, offsets = (out[name][:, :self.max_length] for name in ('input_ids', 'attention_mask',
+                                                                          'offset_mapping'))
+        return Tokens(ids, mask.bool(), list(offsets))
 
 
 _WORD = re.compile(r'\w+|[^\w\s]')

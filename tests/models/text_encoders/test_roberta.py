@@ -189,7 +189,7 @@ def test_pretrained_weights_as_safetensors(tmp_path):
 @pytest.mark.parametrize('pooler', [True, False])
 def test_missing_pooler_is_told(tmp_path, monkeypatch, pooler):
     told = []
-    monkeypatch.setattr('mmlvs.models.text_encoders.roberta.print_log', lambda text, **_: told.append(text))
+    monkeypatch.setattr('mmlvs.models.text_encoders.pretrained_encoder.print_log', lambda text, **_: told.append(text))
     save_pretrained(make(), tmp_path, pooler=pooler)
     make(pretrained=str(tmp_path), frozen=True)
     assert [('no pooler' in text and 'stays so' in text) for text in told] == ([] if pooler else [True])

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/lavt_one_swin-b.py', '../_base_/datasets/refcoco_480.py', '../_base_/schedules/lavt_40e.py',
+    '../_base_/default_runtime.py'
+]
+
+train_dataloader = dict(batch_size=4)

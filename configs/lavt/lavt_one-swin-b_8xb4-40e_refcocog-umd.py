@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/lavt_one_swin-b.py', '../_base_/datasets/refcoco_480.py', '../_base_/schedules/lavt_40e.py',
+    '../_base_/default_runtime.py'
+]
+
+train_dataloader = dict(batch_size=4, dataset=dict(subset='refcocog', split_by='umd'))
+test_dataloader = dict(dataset=dict(subset='refcocog', split_by='umd'))
+test_evaluator = dict(prefix='refcocog-umd')

@@ -1,0 +1,77 @@
+"""Mask predictor of LAVT: a light top-down path of convolutions over the fused maps (Yang et al., CVPR 2022, sec.
+3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmlvs.registry import MODELS
+from mmlvs.utils import tap
+
+Size = tuple[int, int]
+
+
+def resize_aligned(x: Tensor, size: Size) -> Tensor:
+    """Bilinear with aligned corners, (N, C, h, w) -> (N, C, H, W)."""
+    return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size=size, mode='bilinear', align_corners=True)
+
+
+class ConvBNReLU(nn.Sequential):
+    """Convolution without bias that keeps the size, batch norm, ReLU."""
+
+    def __init__(self, *, in_channels: int, out_channels: int, kernel: int = 3, dilation: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, kernel, padding=dilation * (kernel // 2), dilation=dilation,
+                      bias=False), nn.BatchNorm2d(out_channels), nn.ReLU())
+
+
+@MODELS.register_module()
+class TopDownMaskDecoder(nn.Module):
+    """From the deepest map upwards: resize to the next finer map, concatenate, two 3x3 convolutions; last two logits.
+
+    Args:
+        in_channels: channels of the maps, finest first.
+        channels: width between; half of the deepest map's by default.
+        refine: further steps before the logits, each a resize to twice the size and a convolution: 0, 1 or 2.
+    """
+
+    needs_text = False
+
+    def __init__(self, *, in_channels: Sequence[int], channels: int | None = None, refine: int = 0) -> None:
+        super().__init__()
+        *skips, deepest = in_channels
+        if not skips or refine not in (0, 1, 2):
+            raise ValueError(f'TopDownMaskDecoder: expected at least two maps and refine 0, 1 or 2, found '
+                             f'{list(in_channels)} and {refine}')
+        width = deepest // 2 if channels is None else channels
+        self.levels = nn.ModuleList()
+        for skip, before in zip(reversed(skips), [deepest, *[width] * len(skips)], strict=False):
+            self.levels.append(nn.ModuleList([ConvBNReLU(in_channels=before + skip, out_channels=width),
+                                              ConvBNReLU(in_channels=width, out_channels=width)]))
+        self.refine = nn.ModuleList(ConvBNReLU(in_channels=width, out_channels=width) for _ in range(refine))
+        self.logits = nn.Conv2d(width, 2, 1)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Logits of background and referent.
+
+        Args:
+            maps: (N, C_i, h, w), finest first.
+
+        Returns:
+            Tensor: (N, 2, h, w) on the finest map's grid, or twice or four times as fine with ``refine``.
+        """
+        *skips, x = maps
+        for level, (convs, skip) in enumerate(zip(self.levels, reversed(skips), strict=True)):
+            if x.shape[-2] < skip.shape[-2] or x.shape[-1] < skip.shape[-1]:
+                x = resize_aligned(x, tuple(skip.shape[-2:]))
+            x = torch.cat([x, skip], dim=1)
+            for k, conv in enumerate(convs):
+                x = tap(f'dec_relu{k + 1}_{len(self.levels) + 1 - level}', conv(x))
+        size = x.shape[-2:]
+        for k, conv in enumerate(self.refine):
+            x = conv(resize_aligned(x, tuple(n * 2**(k + 1) for n in size)))
+        return tap('logits_low', self.logits(x))
