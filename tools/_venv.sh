@@ -243,7 +243,7 @@ PY
     "On Debian or Ubuntu: sudo apt-get install build-essential; or name one: CXX=/path/to/g++ bash $0"
   jobs=${MAX_JOBS:-$(mmlvs_cores)}
   build=$(mktemp -d "$folder/build.XXXXXX")
-  mmlvs_say "compiling MMCV's operators with $jobs jobs: 15 to 40 minutes on two cores, once; log: $log"
+  mmlvs_say "compiling MMCV's operators with $jobs jobs: 10 to 40 minutes on two cores, once; log: $log"
   # without --no-cache-dir pip takes a wheel without operators that it made for another environment
   MMCV_WITH_OPS=1 MAX_JOBS=$jobs PATH="$venv/bin:$PATH" "$MMLVS_PY" -m pip wheel -v --no-cache-dir \
     --no-build-isolation --no-deps --no-binary onedl-mmcv --wheel-dir "$build" "onedl-mmcv$version" >"$log" 2>&1 || {

@@ -2,7 +2,7 @@
 # Run the test suite: bash tools/run_tests.sh [--full] [pytest arguments]
 # Sets up its own environment (.venv, reused when valid); see tools/_venv.sh for MMLVS_VENV and PYTHON.
 # --full: the tests marked "full" in an environment of the full stack (.venv-full, or MMLVS_VENV_FULL): about 8 GB, and
-# the first time MMCV's operators are compiled, 15 to 40 minutes on two cores.
+# the first time MMCV's operators are compiled, 10 to 40 minutes on two cores.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
 kind=tests marked=()
