@@ -10,11 +10,12 @@ import numpy as np
 
 from mmlvs.datasets.base import Expression, VideoExpressionDataset, VideoRecord
 from mmlvs.datasets.flow import files_by_name
-from mmlvs.datasets.frame_files import VIDEO_SUFFIXES, count_frames, video_frame_path
+from mmlvs.datasets.frame_files import count_frames, video_frame_path
 from mmlvs.datasets.mask_sources import FrameMasks, MaskSource
 from mmlvs.datasets.png_masks import read_grey
 from mmlvs.datasets.problems import accept_each
 from mmlvs.io import list_frame_files
+from mmlvs.io.video import VIDEO_SUFFIXES
 from mmlvs.registry import DATASETS
 
 WHOLE = 'mask'

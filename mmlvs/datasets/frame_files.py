@@ -9,9 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmlvs.io import open_image
+from mmlvs.io import open_image, video
 
-VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 _VIDEO_FRAME = re.compile(r'(?P<file>.+)#frame=(?P<index>\d+)')
 
 
@@ -88,12 +87,7 @@ def count_frames(file: Path) -> int:
         ValueError: it cannot be opened or holds no frame.
     """
     _need_video(file)
-    capture, count = cv2.VideoCapture(str(file)), 0
-    try:
-        while capture.isOpened() and capture.grab():
-            count += 1
-    finally:
-        capture.release()
+    count = video.count_frames(file)
     if count == 0:
         raise ValueError(f'{file}: no frame can be decoded; the file is damaged or in a codec that OpenCV lacks')
     return count
