@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
@@ -105,6 +106,47 @@ def shift_mask(window: Triple, shift: Triple, last: tuple[bool, bool, bool], dev
     return torch.where(region[:, None] == region[None, :], 0.0, MASKED_LOGIT).float()
 
 
+@_kept
+def token_of_window(size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
+    """Tokens of a map of ``size`` (T, h, w) in the order of its windows, padded at the ends and shifted.
+
+    Returns:
+        Tensor: int64 (nt * nh * nw * N,), index of a token in the map; 0 for padding too.
+    """
+    return _in_windows(size, window, shift, device).clamp(min=0)
+
+
+@_kept
+def padding_rows(size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
+    """Which entries of :func:`token_of_window` are padding, int64 (P,)."""
+    tokens = _in_windows(size, window, shift, device)
+    return tokens.argsort(stable=True)[:len(tokens) - math.prod(size)]
+
+
+@_kept
+def place_of_token(size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
+    """The way back: where among the windows each token of the map is, int64 (T * h * w,)."""
+    tokens = _in_windows(size, window, shift, device)
+    return tokens.argsort(stable=True)[len(tokens) - math.prod(size):]
+
+
+def _in_windows(size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
+    """Tokens of a map in the order of its windows, -1 for padding."""
+    tokens = torch.arange(math.prod(size), device=device).view(size)
+    pad = [-n % length for n, length in zip(size, window, strict=True)]
+    tokens = F.pad(tokens, (0, pad[2], 0, pad[1], 0, pad[0]), value=-1)
+    tokens = torch.roll(tokens, [-s for s in shift], dims=(0, 1, 2))
+    for axis, length in enumerate(window):
+        tokens = tokens.unflatten(2 * axis, (-1, length))
+    return tokens.permute(0, 2, 4, 1, 3, 5).flatten()  # nt wt nh wh nw ww -> nt*nh*nw*wt*wh*ww
+
+
+def _select(x: Tensor, index: Tensor, batch: int) -> Tensor:
+    """Rows ``index`` (n,) of each of the ``batch`` equal parts of x (B*m, C): (B, n, C)."""
+    start = torch.arange(batch, device=x.device) * (len(x) // batch)
+    return x.index_select(0, (start[:, None] + index).flatten()).view(batch, len(index), -1)
+
+
 def _groups(counts: Triple, shift: Triple) -> Iterator[tuple[tuple[slice, ...], tuple[bool, bool, bool]]]:
     """Blocks of a grid of windows that share one shift mask: (slices of the grid, which axes are at their end)."""
     choices = []
@@ -160,33 +202,28 @@ class WindowAttention(nn.Module):
         """
         batch, t, h, w, channels = x.shape
         window, shift = window_in_use((t, h, w), self.window, shift, shrink=self.shrink)
-        pad = [-n % size for n, size in zip((t, h, w), window, strict=True)]
-        if any(pad):
-            x = F.pad(x, (0, 0, 0, pad[2], 0, pad[1], 0, pad[0]))
-        if any(shift):
-            x = torch.roll(x, [-s for s in shift], dims=(1, 2, 3))
-
-        wt, wh, ww = window
-        nt, nh, nw = (n // size for n, size in zip(x.shape[1:4], window, strict=True))
-        tokens = wt * wh * ww
-        # (B, nt*wt, nh*wh, nw*ww, C) -> (B, nt, nh, nw, N, C), tokens of a window in the order t, h, w
-        x = x.view(batch, nt, wt, nh, wh, nw, ww, channels).permute(0, 1, 3, 5, 2, 4, 6, 7)
-        x = x.reshape(batch, nt, nh, nw, tokens, channels)
+        counts = [-(-n // size) for n, size in zip((t, h, w), window, strict=True)]
+        place = ((t, h, w), window, shift, x.device)
+        padding = padding_rows(*place)
+        x = x.flatten(0, 3)  # B t h w C -> B*t*h*w C
+        # Much padding: its query, key and value are known without computing them, the bias.
+        early = len(padding) >= 0.25 * math.prod(counts) * math.prod(window)
+        if early:
+            x = self.qkv(x)
+        x = _select(x, token_of_window(*place), batch)  # (B, nt*nh*nw*N, C or 3*C)
+        if len(padding):
+            x[:, padding] = 0 if not early or self.qkv.bias is None else self.qkv.bias.to(x.dtype)
+        x = (x if early else self.qkv(x)).view(batch, *counts, math.prod(window), 3 * channels)
         x = self._attend(x, window, shift)
-        # (B, nt, nh, nw, N, C) -> (B, nt*wt, nh*wh, nw*ww, C)
-        x = x.view(batch, nt, nh, nw, wt, wh, ww, channels).permute(0, 1, 4, 2, 5, 3, 6, 7)
-        x = x.reshape(batch, nt * wt, nh * wh, nw * ww, channels)
-
-        if any(shift):
-            x = torch.roll(x, shift, dims=(1, 2, 3))
-        return x[:, :t, :h, :w]
+        x = _select(x.view(-1, channels), place_of_token(*place), batch)  # (B, t*h*w, C)
+        return self.proj(x).view(batch, t, h, w, channels)
 
     def _attend(self, x: Tensor, window: Triple, shift: Triple) -> Tensor:
-        """Attention of windows (B, nt, nh, nw, N, C), in groups of windows that share one mask."""
-        *grid, tokens, channels = x.shape
+        """Attention of windows (B, nt, nh, nw, N, 3*C), in groups of windows that share one mask."""
+        *grid, tokens, triple = x.shape
+        channels = triple // 3
         # (B, nt, nh, nw, N, 3*C) -> 3 x (B, nt, nh, nw, heads, N, C/heads)
-        qkv = self.qkv(x).view(*grid, tokens, 3, self.num_heads, channels // self.num_heads)
-        q, k, v = qkv.permute(5, 0, 1, 2, 3, 6, 4, 7)
+        q, k, v = x.view(*grid, tokens, 3, self.num_heads, channels // self.num_heads).permute(5, 0, 1, 2, 3, 6, 4, 7)
         bias = self._bias(tokens, q.dtype, window if self.true_offsets else None)
         groups = list(_groups(tuple(grid[1:]), shift))
         out = None
@@ -201,9 +238,9 @@ class WindowAttention(nn.Module):
             if len(groups) == 1:
                 out = result
             else:
-                out = result.new_empty(x.shape) if out is None else out
+                out = result.new_empty((*grid, tokens, channels)) if out is None else out
                 out[part] = result
-        return self.proj(out)
+        return out
 
     def _bias(self, tokens: int, dtype: torch.dtype, shape: Triple | None = None) -> Tensor:
         """Bias of every pair of tokens, (1, heads, N, N)."""

@@ -9,24 +9,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlvs.models.layers.resized_convolution import convolve_resized, resize_aligned
 from mmlvs.registry import MODELS
 from mmlvs.utils import tap
 
-Size = tuple[int, int]
-
-
-def resize_aligned(x: Tensor, size: Size) -> Tensor:
-    """Bilinear with aligned corners, (N, C, h, w) -> (N, C, H, W)."""
-    return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size=size, mode='bilinear', align_corners=True)
-
 
 class ConvBNReLU(nn.Sequential):
-    """Convolution without bias that keeps the size, batch norm, ReLU."""
+    """Convolution without bias that keeps the size, batch norm, ReLU. A norm with fixed statistics is part of the
+    convolution's weights."""
 
     def __init__(self, *, in_channels: int, out_channels: int, kernel: int = 3, dilation: int = 1) -> None:
         super().__init__(
             nn.Conv2d(in_channels, out_channels, kernel, padding=dilation * (kernel // 2), dilation=dilation,
                       bias=False), nn.BatchNorm2d(out_channels), nn.ReLU())
+
+    def forward(self, x: Tensor, coarse: Tensor | None = None) -> Tensor:
+        """Args:
+            x: (N, C, h, w).
+            coarse: (N, C', h', w'), whose channels come before those of x once it has the size of x; for 3x3 kernels.
+
+        Returns:
+            Tensor: (N, C_out, h, w).
+        """
+        conv, norm, _ = self
+        weight, bias = conv.weight, None
+        if not norm.training:
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            weight, bias = weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
+        before = 0 if coarse is None else coarse.shape[1]
+        y = F.conv2d(x, weight[:, before:], bias, padding=conv.padding, dilation=conv.dilation)
+        if coarse is not None:
+            y = y + convolve_resized(coarse, weight[:, :before], tuple(x.shape[-2:]))
+        return F.relu(norm(y) if norm.training else y, inplace=True)
 
 
 @MODELS.register_module()
@@ -66,11 +80,9 @@ class TopDownMaskDecoder(nn.Module):
         """
         *skips, x = maps
         for level, (convs, skip) in enumerate(zip(self.levels, reversed(skips), strict=True)):
-            if x.shape[-2] < skip.shape[-2] or x.shape[-1] < skip.shape[-1]:
-                x = resize_aligned(x, tuple(skip.shape[-2:]))
-            x = torch.cat([x, skip], dim=1)
-            for k, conv in enumerate(convs):
-                x = tap(f'dec_relu{k + 1}_{len(self.levels) + 1 - level}', conv(x))
+            stage = len(self.levels) + 1 - level
+            x = tap(f'dec_relu1_{stage}', convs[0](skip, coarse=x))
+            x = tap(f'dec_relu2_{stage}', convs[1](x))
         size = x.shape[-2:]
         for k, conv in enumerate(self.refine):
             x = conv(resize_aligned(x, tuple(n * 2**(k + 1) for n in size)))

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmlvs.models.decoders.top_down_mask_decoder import ConvBNReLU, resize_aligned
+from mmlvs.models.decoders.top_down_mask_decoder import ConvBNReLU
 from mmlvs.models.layers.pixel_word_attention import mean_word
+from mmlvs.models.layers.resized_convolution import resize_aligned
 from mmlvs.registry import MODELS
 from mmlvs.utils import tap
 

@@ -14,11 +14,36 @@ POINT: Kernel = (1, 1, 1)
 NORMS = ('instance', 'batch', 'layer', 'none')
 
 
+@dataclass(frozen=True)
+class WordMixture:
+    """A map whose cells are sums of few vectors, such as what positions gather from the words of a sentence.
+
+    Attributes:
+        weights: (R, T, h, w, M), of each vector in each cell; R is a multiple of E, consecutive rows share vectors.
+        vectors: (E, M, C).
+        border: (E, C), what lies outside of the clip; None: zeros.
+    """
+
+    weights: Tensor
+    vectors: Tensor
+    border: Tensor | None = None
+
+    def framed(self, padding: Kernel) -> WordMixture:
+        """With ``padding`` cells of the border on both sides: it becomes one more vector."""
+        t, h, w = padding
+        sides = (0, 0, w, w, h, h, t, t)
+        outside = F.pad(torch.zeros_like(self.weights[:1, ..., :1]), sides, value=1.0)  # 1 T h w 1
+        weights = F.pad(self.weights, sides)
+        weights = torch.cat([weights, outside.expand(len(weights), *outside.shape[1:])], dim=-1)
+        return WordMixture(weights, torch.cat([self.vectors, self.border[:, None]], dim=1))
+
+
 class ClipConvolution(nn.Conv3d):
     """Convolution that keeps the size, (B, T, h, w, C) -> (B, T, h, w, C'); kernel (t, h, w), all odd. What lies
-    outside of the clip is zero, or ``border`` (B, 1, 1, 1, C).
+    outside of the clip is zero, or a mixture's border.
 
-    A kernel of one cell is computed as a linear layer, a single frame as an image.
+    A kernel of one cell is computed as a linear layer, a single frame as an image. Of a :class:`WordMixture` the
+    vectors pass the kernel first, then its weights are convolved with what comes out: M channels instead of C.
     """
 
     def __init__(self, *, in_channels: int, out_channels: int, kernel: Kernel = POINT, bias: bool = True) -> None:
@@ -26,28 +51,30 @@ class ClipConvolution(nn.Conv3d):
             raise ValueError(f'kernel must be (frames, rows, columns), all odd, found {kernel!r}')
         super().__init__(in_channels, out_channels, tuple(kernel), padding=tuple(n // 2 for n in kernel), bias=bias)
 
-    def forward(self, x: Tensor, border: Tensor | None = None) -> Tensor:
-        if self.kernel_size == POINT:
-            return F.linear(x, self.weight.flatten(1), self.bias)  # weight C' C 1 1 1 -> C' C
-        single, padding = x.shape[1] == 1, self.padding
-        if single:  # the kernel sees its middle slice, but for what is the same everywhere
-            padding = (0, *padding[1:])
-        if border is not None:
-            x, padding = _framed(x, border, padding), (0, 0, 0)
-        if single:
-            x = x.squeeze(1).permute(0, 3, 1, 2)  # B 1 h w C -> B C h w
-            x = F.conv2d(x, self.weight[:, :, self.kernel_size[0] // 2], self.bias, padding=padding[1:])
-            return x.permute(0, 2, 3, 1).unsqueeze(1)  # B C' h w -> B 1 h w C'
-        x = F.conv3d(x.permute(0, 4, 1, 2, 3), self.weight, self.bias, padding=padding)  # B T h w C -> B C T h w
-        return x.permute(0, 2, 3, 4, 1)  # B C' T h w -> B T h w C'
+    def forward(self, x: Tensor | WordMixture) -> Tensor:
+        if not isinstance(x, WordMixture):
+            return _convolve(x, self.weight, self.bias, self.padding)
+        padding = self.padding
+        if x.border is not None and self.kernel_size != POINT:
+            # outside of a single frame all is alike: it adds the same everywhere, and is left out
+            padding = (padding[0] if x.weights.shape[1] > 1 else 0, *padding[1:])
+            x, padding = x.framed(padding), (0, 0, 0)
+        kernels = torch.einsum('emc,octhw->eomthw', x.vectors.to(self.weight.dtype), self.weight)  # E C' M t h w
+        rows = x.weights.unflatten(0, (len(kernels), -1))  # E R/E T h w M
+        return torch.cat([_convolve(part, kernel, self.bias, padding)
+                          for part, kernel in zip(rows, kernels, strict=True)])
 
 
-def _framed(x: Tensor, border: Tensor, padding: Kernel) -> Tensor:
-    """A clip (B, T, h, w, C) with ``border`` (B, 1, 1, 1, C) around it."""
-    size = [n + 2 * more for n, more in zip(x.shape[1:4], padding, strict=True)]
-    out = border.expand(-1, *size, -1).clone()
-    out[(slice(None), *(slice(more, more + n) for n, more in zip(x.shape[1:4], padding, strict=True)))] = x
-    return out
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Kernel) -> Tensor:
+    """(B, T, h, w, C), (C', C, t, h, w) -> (B, T, h', w', C')."""
+    if weight.shape[2:] == POINT:
+        return F.linear(x, weight.flatten(1), bias)  # C' C 1 1 1 -> C' C
+    if x.shape[1] == 1:  # the kernel sees its middle slice
+        x = x.squeeze(1).permute(0, 3, 1, 2)  # B 1 h w C -> B C h w
+        x = F.conv2d(x, weight[:, :, weight.shape[2] // 2], bias, padding=padding[1:])
+        return x.permute(0, 2, 3, 1).unsqueeze(1)  # B C' h w -> B 1 h w C'
+    x = F.conv3d(x.permute(0, 4, 1, 2, 3), weight, bias, padding=padding)  # B T h w C -> B C T h w
+    return x.permute(0, 2, 3, 4, 1)  # B C' T h w -> B T h w C'
 
 
 class ClipNorm(nn.Module):
@@ -93,8 +120,8 @@ class ConvolutionUnit(nn.Module):
         self.conv = ClipConvolution(in_channels=in_channels, out_channels=out_channels, kernel=kernel)
         self.finish = nn.GELU() if norm is None else ClipNorm(channels=out_channels, kind=norm)
 
-    def forward(self, x: Tensor, border: Tensor | None = None) -> Tensor:
-        return self.finish(self.conv(x, border))
+    def forward(self, x: Tensor | WordMixture) -> Tensor:
+        return self.finish(self.conv(x))
 
 
 class BranchGate(nn.Module):
@@ -136,8 +163,6 @@ class ClipProjection(nn.Module):
         channels: C.
         plan: the convolutions.
         norm: see :class:`ClipNorm`; None: GELU.
-
-    ``border`` (B, 1, 1, 1, C) is what the first convolution of each branch sees outside of the clip, in place of zeros.
     """
 
     def __init__(self, *, channels: int, plan: ProjectionPlan, norm: str | None = None) -> None:
@@ -155,13 +180,13 @@ class ClipProjection(nn.Module):
         self.reduce = None if plan.reduce_kernel is None else ConvolutionUnit(
             in_channels=joined, kernel=plan.reduce_kernel, **same)
 
-    def forward(self, x: Tensor, border: Tensor | None = None) -> Tensor:
-        results = [self._branch(i, chain, x, border) for i, chain in enumerate(self.branches)]
+    def forward(self, x: Tensor | WordMixture) -> Tensor:
+        results = [self._branch(i, chain, x) for i, chain in enumerate(self.branches)]
         joined = torch.cat(results, dim=-1) if self.concat else _sum(results)
         return joined if self.reduce is None else self.reduce(joined)
 
-    def _branch(self, index: int, chain: nn.ModuleList, x: Tensor, border: Tensor | None) -> Tensor:
-        first = x = chain[0](x, border)
+    def _branch(self, index: int, chain: nn.ModuleList, x: Tensor | WordMixture) -> Tensor:
+        first = x = chain[0](x)
         for unit in chain[1:]:
             x = unit(x)
         if self.residual and len(chain) > 1:

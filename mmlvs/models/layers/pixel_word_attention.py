@@ -17,6 +17,7 @@ from mmlvs.models.layers.clip_convolution import (
     ConvolutionUnit,
     Kernel,
     ProjectionPlan,
+    WordMixture,
 )
 from mmlvs.registry import MODELS
 
@@ -136,25 +137,29 @@ class PixelWordAttention(nn.Module):
             Tensor: (R, T, h, w, C).
         """
         visual = self.dropout(self.visual(x))
-        language = self.attended(*self.gather(self.query(x), words, mask))
+        language = self.attended(self.gather(self.query(x), words, mask))
         return self.dropout(self.fused(visual * language))
 
-    def gather(self, query: Tensor, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Sentence vector of every position, (R, T, h, w, C). Where an instance norm follows, less one that all
-        positions of a row share; then also what zeros outside of the clip are, (R, 1, 1, 1, C)."""
+    def gather(self, query: Tensor, words: Tensor, mask: Tensor) -> WordMixture:
+        """Sentence vector of every position, (R, T, h, w, C), as a mixture of values of the words. Where an instance
+        norm follows, less one that all positions of a row share, which is then what zeros outside of the clip are."""
         real = mask[..., None].to(words.dtype)  # E L 1
         key, value = self.key(words) * real, self.value(words) * real  # masked after the projection, its bias too
         border = None
         if self.centred:
             shared = value.sum(dim=1, keepdim=True) / real.sum(dim=1, keepdim=True).clamp(min=1)  # E 1 C
-            value, border = (value - shared) * real, for_rows(-shared[:, 0], query).to(query.dtype)
-
-        def heads(y: Tensor) -> Tensor:  # -> E heads S C/heads; positions of rows that share an expression are joined
-            return y.reshape(len(words), -1, self.num_heads, query.shape[-1] // self.num_heads).transpose(1, 2)
-
-        bias = ((mask.to(query.dtype) - 1) * -MASKED_WORD)[:, None, None]  # E L -> E 1 1 L
-        found = F.scaled_dot_product_attention(heads(query), heads(key), heads(value), attn_mask=bias, scale=self.scale)
-        return found.transpose(1, 2).reshape(query.shape), border  # E heads S C/heads -> R T h w C
+            value, border = (value - shared) * real, -shared[:, 0].to(query.dtype)
+        number, length, channels = value.shape
+        heads, size = self.num_heads, query.shape[:-1]
+        # R T h w C -> E heads S C/heads with the positions of all rows of an expression; E L C -> E heads L C/heads
+        q, k = (y.reshape(number, -1, heads, channels // heads).transpose(1, 2) for y in (query, key))
+        bias = ((mask.to(q.dtype) - 1) * -MASKED_WORD)[:, None, None]  # E L -> E 1 1 L
+        weights = (q @ k.transpose(2, 3) * self.scale + bias).softmax(dim=-1).to(query.dtype)  # E heads S L
+        weights = weights.transpose(1, 2).reshape(*size, heads * length)  # R T h w heads*L
+        # a head's values are zero in the channels of others: E L C -> E heads*L C
+        own = torch.eye(heads, dtype=value.dtype, device=value.device).repeat_interleave(channels // heads, dim=1)
+        vectors = (value[:, None] * own[:, None]).flatten(1, 2).to(query.dtype)
+        return WordMixture(weights, vectors, border)
 
 
 @MODELS.register_module()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmlvs.models.backbones.language_aware_swin import LanguageAwareSwin, select_frames
-from mmlvs.models.decoders.top_down_mask_decoder import resize_aligned
+from mmlvs.models.layers.resized_convolution import resize_aligned
 from mmlvs.models.losses.pixel_criteria import IGNORED
 from mmlvs.models.segmentors.base import Inputs, Samples, VideoSegmentor
 from mmlvs.models.text_encoders import TextFeatures

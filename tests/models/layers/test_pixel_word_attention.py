@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmlvs.models.layers.clip_convolution import ClipConvolution, ClipNorm, ClipProjection, ProjectionPlan
+from mmlvs.models.layers.clip_convolution import ClipConvolution, ClipNorm, ClipProjection, ProjectionPlan, WordMixture
 from mmlvs.models.layers.pixel_word_attention import PixelWordAttention, for_rows, mean_word
 from mmlvs.registry import MODELS
 
@@ -36,12 +36,23 @@ def test_a_convolution_is_torchs(kernel, time):
     torch.testing.assert_close(conv(x), want.permute(0, 2, 3, 4, 1))
 
 
+@pytest.mark.parametrize('kernel', [(1, 1, 1), (3, 1, 1), (1, 3, 3), (3, 3, 3)])
+@pytest.mark.parametrize('time', [1, 4])
+def test_a_mixture_is_convolved_as_the_map_it_stands_for(time, kernel):
+    """Two rows share the vectors of the first expression, two others those of the second."""
+    conv = ClipConvolution(in_channels=8, out_channels=5, kernel=kernel).double()
+    weights, vectors = torch.rand(4, time, 4, 6, 3, dtype=torch.float64), torch.randn(2, 3, 8, dtype=torch.float64)
+    whole = torch.einsum('rthwm,rmc->rthwc', weights, vectors.repeat_interleave(2, dim=0))
+    torch.testing.assert_close(conv(WordMixture(weights, vectors)), conv(whole))
+
+
 @pytest.mark.parametrize('time', [1, 4])
 def test_a_border_is_what_lies_outside(time):
     """Taking a vector off everywhere, outside too, changes a convolution by what an instance norm takes off."""
     conv = ClipConvolution(in_channels=8, out_channels=5, kernel=(3, 3, 3)).double()
-    x, shared = torch.randn(2, time, 4, 6, 8, dtype=torch.float64), torch.randn(2, 1, 1, 1, 8, dtype=torch.float64)
-    difference = conv(x) - conv(x - shared, -shared)
+    weights = torch.rand(2, time, 4, 6, 3, dtype=torch.float64).softmax(dim=-1)  # of sum 1
+    vectors, shared = (torch.randn(2, n, 8, dtype=torch.float64) for n in (3, 1))
+    difference = conv(WordMixture(weights, vectors)) - conv(WordMixture(weights, vectors - shared, -shared[:, 0]))
     torch.testing.assert_close(difference, difference[:, :1, :1, :1].expand_as(difference))
 
 
@@ -90,17 +101,21 @@ def test_a_frame_depends_on_the_others_of_its_clip():
         assert (whole[:, 0] - part[:, 0]).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize('heads', [1, 2])
 @pytest.mark.parametrize('name', ['image', 'released'])
-def test_attention_by_the_formula(name):
+def test_attention_by_the_formula(name, heads):
     module = make(name)
+    module.num_heads = heads
     x, words, mask = inputs()
     with torch.no_grad():
         query = module.query(x)
         key, value = (layer(words) * mask[..., None] for layer in (module.key, module.value))
-        logits = torch.einsum('bthwc,blc->bthwl', query, key) * 8**-0.5
-        weights = logits.masked_fill(~mask[:, None, None, None], -torch.inf).softmax(-1)
-        want = module.attended(torch.einsum('bthwl,blc->bthwc', weights, value))
-        torch.testing.assert_close(module.attended(*module.gather(query, words, mask)), want)
+        query, key, value = (y.unflatten(-1, (heads, -1)) for y in (query, key, value))
+        logits = torch.einsum('bthwnd,blnd->bthwnl', query, key) * 8**-0.5
+        weights = logits.masked_fill(~mask[:, None, None, None, None], -torch.inf).softmax(-1)
+        want = module.attended(torch.einsum('bthwnl,blnd->bthwnd', weights, value).flatten(-2))
+        got = module.attended(module.gather(module.query(x), words, mask))
+        torch.testing.assert_close(got, want)
 
 
 def test_one_position_is_refused():
