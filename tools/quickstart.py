@@ -1,13 +1,15 @@
 """From nothing to a video segmented by a sentence: make data, train a small model, test it, look at it.
 
-    bash tools/quickstart.sh            # sets up the environment, then runs this file
-    python tools/quickstart.py --short  # a few iterations only: does everything run?
+    bash tools/quickstart.sh                # sets up the environment, then runs this file
+    bash tools/quickstart.sh --method lavt  # the same with another method
+    python tools/quickstart.py --short      # a few iterations only: does everything run?
 
 Every part is one of the ordinary tools, started with the settings that are written to <workdir>/config.py.
 """
 
 import argparse
 import csv
+import hashlib
 import json
 import math
 import re
@@ -19,8 +21,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = 'configs/referformer/referformer_tiny_1xb8-640i_moving-shapes-easy.py'
-NAMES = {'': 'ReferFormer', 'largest': 'largest object', 'random': 'random object', 'all': 'all objects'}
+METHODS = {
+    'referformer': 'configs/referformer/referformer_tiny_1xb8-640i_moving-shapes-easy.py',
+    'lavt': 'configs/lavt/lavt_tiny_1xb8-640i_moving-shapes-easy.py',
+}
+BASELINES = {'largest': 'largest object', 'random': 'random object', 'all': 'all objects'}
+RESULTS = ('train', 'train.log', 'test', 'test.log', 'predictions', 'tables', 'scores.json', 'overlay.mp4',
+           'contact_sheet.png')
 SHOWN_VIDEOS = 4
 LOG_LINE = re.compile(r'(Iter|Epoch)\(train\)\s+(?:\[\d+\])?\[\s*(\d+)/(\d+)\].*?eta: (\S+).*?\sloss: ([\d.naif]+)')
 
@@ -34,8 +41,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--short', action='store_true', help='little data and few iterations: a check, not a result')
     parser.add_argument('--workdir', type=Path, default=ROOT / 'work_dirs' / 'quickstart', help='folder of all results')
     parser.add_argument('--seed', type=int, default=0, help='of the data and of the training')
-    parser.add_argument('--config', default=str(ROOT / CONFIG), help='config of the model and its training')
-    return parser.parse_args(arguments)
+    parser.add_argument('--method', choices=METHODS, default='referformer', help='what to train (%(default)s)')
+    parser.add_argument('--config', type=Path, help='config of a model and its training, in place of --method')
+    args = parser.parse_args(arguments)
+    args.config = (args.config or ROOT / METHODS[args.method]).resolve()
+    return args
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,10 +53,11 @@ def main(arguments: list[str] | None = None) -> int:
     work = args.workdir.resolve()
     try:
         check_place(work)
+        method = method_name(args.config)
         times: dict[str, float] = {}
         data = timed(times, 'make data', make_data, work, short=args.short, seed=args.seed)
-        config = write_config(work, base=Path(args.config).resolve(), data=data, short=args.short, seed=args.seed)
-        checkpoint = timed(times, 'train', train, work, config)
+        config = write_config(work, base=args.config, data=data, short=args.short, seed=args.seed)
+        checkpoint = timed(times, 'train', train, work, config, method)
         scores = timed(times, 'test', test, work, config, checkpoint)
         pictures = timed(times, 'draw', draw, work, data)
     except QuickstartError as error:
@@ -56,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         print('\ninterrupted. Run the same command again: training goes on from its last checkpoint, if it has one.',
               file=sys.stderr)
         return 130
-    report(scores, times, pictures, short=args.short)
+    report(method, scores, times, pictures, short=args.short)
     return 0
 
 
@@ -73,6 +84,22 @@ def check_place(work: Path) -> None:
         raise QuickstartError(f'{free:.0f} MiB are free at {work}, 500 are needed; free some, or choose --workdir DIR')
 
 
+def read_config(path: Path) -> dict:
+    """All settings of a config, with those that it inherits."""
+    from mmengine.config import Config
+    if not path.is_file():
+        raise QuickstartError(f'no config at {path}; name one: --config FILE')
+    return Config.fromfile(path, import_custom_modules=False).to_dict()
+
+
+def method_name(config: Path) -> str:
+    """The type of a config's model, which is the name of its method."""
+    model = read_config(config).get('model') or {}
+    if 'type' not in model:
+        raise QuickstartError(f'{config} has no model.type; name the config of a model and its training: --config FILE')
+    return str(model['type']).rpartition('.')[2]  # without a scope: mmlvs.LAVT
+
+
 def make_data(work: Path, *, short: bool, seed: int) -> Path:
     """Make the easy level of moving shapes; a complete folder is kept."""
     videos = dict(train=24, valid=4, test=4) if short else dict(train=700, valid=4, test=40)
@@ -84,34 +111,57 @@ def make_data(work: Path, *, short: bool, seed: int) -> Path:
 
 
 def write_config(work: Path, *, base: Path, data: Path, short: bool, seed: int) -> Path:
-    """Write the config of this run, which inherits ``base`` and says where data and results lie."""
-    if not base.is_file():
-        raise QuickstartError(f'no config at {base}; name one: --config FILE')
+    """Write the config of this run, which inherits ``base`` and says where data and results lie.
+
+    Where it differs from that of the run before, in ``base`` too, the results of that run are removed.
+
+    Raises:
+        QuickstartError: results lie in ``work`` that another program may have made.
+    """
+    settings = read_config(base)
     splits = dict(train='train', val='valid', test='test')
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
     lines = [
+        f'# Written by tools/quickstart.py. Settings that are inherited: {digest}',
         f'_base_ = [{str(base)!r}]',
         *(f'{part}_dataloader = dict(dataset=dict(data_root={str(data)!r}, split={split!r}))'
           for part, split in splits.items()),
         f'randomness = dict(seed={seed})',
         'test_evaluator = [',
-        "    dict(type='JFMetric', baselines=('largest', 'random', 'all'), output_dir=" + f'{str(work / "tables")!r}),',
+        "    dict(type='JFMetric', " + f'baselines={tuple(BASELINES)}, output_dir={str(work / "tables")!r}),',
         f"    dict(type='RefYouTubeVOSWriter', out_dir={str(work / 'predictions')!r}, archive=None),",
         ']',
     ]
     if short:
-        from mmengine.config import Config
-        length = 'max_iters' if 'max_iters' in Config.fromfile(base).train_cfg else 'max_epochs'
+        length = 'max_iters' if 'max_iters' in settings['train_cfg'] else 'max_epochs'
         lines += [f'train_cfg = dict({length}={10 if length == "max_iters" else 1})',
                   'default_hooks = dict(logger=dict(interval=1))']
     path = work / 'config.py'
     text = '\n'.join(lines) + '\n'
     if not path.is_file() or path.read_text() != text:
-        shutil.rmtree(work / 'train', ignore_errors=True)  # checkpoints of other settings
+        remove_results(work)
         path.write_text(text)
     return path
 
 
-def train(work: Path, config: Path) -> Path:
+def remove_results(work: Path) -> None:
+    """Remove what a run with other settings left: none of its checkpoints, scores or pictures may pass for new ones."""
+    found = [work / name for name in RESULTS if (work / name).exists()]
+    if not found:
+        return
+    config = work / 'config.py'
+    if not config.is_file() or str(work / 'predictions') not in config.read_text():
+        raise QuickstartError(f'{found[0]} is not of a quickstart in this folder and would be replaced; choose another '
+                              'folder: --workdir DIR')
+    print(f'==> removing the results of other settings from {work}', flush=True)
+    for path in found:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def train(work: Path, config: Path, method: str) -> Path:
     """Train, going on with a run that was interrupted; returns the last checkpoint."""
     folder, done = work / 'train', work / 'train' / 'complete'
     if done.exists():  # a finished run: train again, in front of the reader
@@ -120,7 +170,7 @@ def train(work: Path, config: Path) -> Path:
     if any(folder.glob('*.pth')):
         print('    going on with the training that was interrupted')
         arguments.append('--resume')
-    run('training ReferFormer from random weights', work / 'train.log', arguments)
+    run(f'training {method} from random weights', work / 'train.log', arguments)
     found = sorted(folder.glob('*.pth'), key=lambda path: [int(part) for part in re.findall(r'\d+', path.stem)])
     found = [path for path in found if path.stem.startswith(('iter_', 'epoch_'))]
     if not found:
@@ -188,18 +238,19 @@ def held_out(work: Path, data: Path) -> Iterator[tuple]:
         yield video, (frames, expressions)
 
 
-def report(scores: dict[str, float], times: dict[str, float], pictures: dict[str, Path], *, short: bool) -> None:
+def report(method: str, scores: dict[str, float], times: dict[str, float], pictures: dict[str, Path], *,
+           short: bool) -> None:
     """Print scores, times and where to look."""
     print(f'\n{"held-out videos":<22}{"J":>8}{"F":>8}{"J&F":>8}')
-    for source, name in NAMES.items():
-        prefix = f'baseline_{source}/' if source else ''
+    rows = {'': method, **{f'baseline_{source}/': name for source, name in BASELINES.items()}}
+    for prefix, name in rows.items():
         print(f'  {name:<20}' + ''.join(f'{scores[prefix + column]:8.1f}' for column in ('J', 'F', 'J&F')))
-    best = max(scores[f'baseline_{source}/J&F'] for source in NAMES if source)
+    best = max(scores[f'baseline_{source}/J&F'] for source in BASELINES)
     print('The last three know every true mask but ignore the sentence.')
     if short:
         print('This was the short form, a check that everything runs: its scores mean nothing.')
     else:
-        print(f'ReferFormer is {scores["J&F"] - best:+.1f} points of J&F from the best of them.')
+        print(f'{method} is {scores["J&F"] - best:+.1f} points of J&F from the best of them.')
     print('\ntime')
     for name, seconds in {**times, 'in all': sum(times.values())}.items():
         print(f'  {name:<20}{seconds:8.0f} s')

@@ -218,7 +218,7 @@ def _lists_videos(file: Path) -> bool:
         content = json.loads(file.read_text(encoding='utf-8'))
     except (json.JSONDecodeError, UnicodeDecodeError):
         return True
-    return isinstance(content, dict) and 'videos' in content
+    return isinstance(content, dict) and not {'videos', 'images'}.isdisjoint(content)
 
 
 def _meta(root: Path, split: str) -> list[Path]:

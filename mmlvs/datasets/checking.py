@@ -256,7 +256,8 @@ class _VideoCheck:
                                   'frames of a video must have one size')
 
     def _extra_files(self, paths: Sequence[str]) -> None:
-        if self.dataset.key_frame_items or any(split_frame_path(path)[1] is not None for path in paths):
+        single = self.dataset.key_frame_items or len(paths) == 1  # images lie together
+        if single or any(split_frame_path(path)[1] is not None for path in paths):
             return
         listed, folder = {Path(path).name for path in paths}, Path(paths[0]).parent
         extra = sorted(f.name for f in folder.iterdir() if f.suffix == Path(paths[0]).suffix and f.name not in listed)

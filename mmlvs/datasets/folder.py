@@ -1,4 +1,4 @@
-"""Own data without code: one JSON, and folders of frames or video files."""
+"""Own data without code: one JSON, and folders of frames, video files, or single images."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,17 @@ import numpy as np
 
 from mmlvs.datasets.base import Expression, VideoExpressionDataset, VideoRecord
 from mmlvs.datasets.flow import files_by_name
-from mmlvs.datasets.frame_files import count_frames, video_frame_path
+from mmlvs.datasets.frame_files import count_frames, split_frame_path, video_frame_path
 from mmlvs.datasets.mask_sources import FrameMasks, MaskSource
 from mmlvs.datasets.png_masks import read_grey
 from mmlvs.datasets.problems import accept_each
 from mmlvs.io import list_frame_files
-from mmlvs.io.video import VIDEO_SUFFIXES
+from mmlvs.io.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from mmlvs.registry import DATASETS
 
 WHOLE = 'mask'
 """Object id of an expression that names no object: everything that the mask shows."""
+_LISTS = ('videos', 'images')
 _VIDEO_KEYS = ('frames', 'masks', 'expressions')
 _EXPRESSION_KEYS = ('text', 'object')
 
@@ -55,11 +56,13 @@ class FolderDataset(VideoExpressionDataset):
 
     Rules:
 
-    * ``frames``: a folder of images or a video file below the root; left out: ``<video>``, or ``<video>.mp4``. Images
-      come in the order of the numbers in their names ("f2" before "f10"); frames of a video file are named 00000,
-      00001, ...
+    * ``frames``: a folder of images, a video file or a single image below the root; left out: ``<video>``, or that with
+      the ending of a video or an image. Images come in the order of the numbers in their names ("f2" before "f10");
+      frames of a video file are named 00000, 00001, ...; a single image bears its name without the ending.
     * ``masks``: a folder of PNGs with the names of the frames, values = objects; left out: ``masks/<video>`` if it is
-      there. A frame without PNG is not annotated: testing predicts but does not score it, training leaves it out.
+      there. A frame without PNG is not annotated: testing predicts but does not score it, training leaves it out. Of a
+      single image it is the PNG itself; left out: ``masks/<image>.png``.
+    * ``images`` may be written for ``videos``, for readers: it means the same.
     * An expression is a sentence, or a dict with ``text`` and ``object``: a number, or a list of them (union). Without
       ``object`` it means every pixel above 0, so that black-and-white masks (0, 255) do.
     * Keys that are not known are refused: a misspelt one would be ignored otherwise.
@@ -81,10 +84,7 @@ class FolderDataset(VideoExpressionDataset):
         where = f'{file}, video {video_id!r}'
         _check_keys(where, entry, _VIDEO_KEYS)
         self._frames[video_id] = self._frames_of(where, video_id, entry.get('frames'))
-        folder = self.data_root / entry.get('masks', f'masks/{video_id}')
-        if 'masks' in entry and not folder.is_dir():
-            raise FileNotFoundError(f'{where}: folder of masks {folder} is missing; correct "masks" or leave it out')
-        self._masks[video_id] = files_by_name(folder, ('.png',)) if folder.is_dir() else {}
+        folder, self._masks[video_id] = self._masks_of(where, video_id, entry.get('masks'))
         stray = sorted(set(self._masks[video_id]) - set(self._frames[video_id]))
         if stray:
             names = list(self._frames[video_id])
@@ -100,13 +100,27 @@ class FolderDataset(VideoExpressionDataset):
         return VideoRecord(video_id, tuple(frames), tuple(
             _expression(f'{where}, expression {n}', n, row) for n, row in enumerate(expressions)))
 
+    def _masks_of(self, where: str, video_id: str, given: str | None) -> tuple[Path, dict[str, Path]]:
+        """Where masks should lie, and those that are there by the name of their frame."""
+        frames = self._frames[video_id]
+        name, address = next(iter(frames.items()))
+        image = self.data_root / (given or f'masks/{name}.png')
+        if len(frames) == 1 and split_frame_path(address)[1] is None and image.is_file():
+            return image, {name: image}
+        folder = self.data_root / (given or f'masks/{video_id}')
+        if given and not folder.is_dir():
+            raise FileNotFoundError(f'{where}: masks {folder} are missing; correct "masks" or leave it out')
+        return folder, files_by_name(folder, ('.png',)) if folder.is_dir() else {}
+
     def _frames_of(self, where: str, video_id: str, given: str | None) -> dict[str, str]:
         """Name of each frame -> its address."""
-        places = [given] if given else [video_id, *(video_id + suffix for suffix in VIDEO_SUFFIXES)]
+        places = [given] if given else [video_id, *(video_id + suffix for suffix in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES))]
         source = next((self.data_root / place for place in places if (self.data_root / place).exists()), None)
         if source is None:
-            raise FileNotFoundError(f'{where}: there is no {self.data_root / places[0]}; put a folder of images or a '
-                                    'video file there, or name it under "frames"')
+            raise FileNotFoundError(f'{where}: there is no {self.data_root / places[0]}; put a folder of images, a '
+                                    'video file or an image there, or name it under "frames"')
+        if source.suffix.lower() in IMAGE_SUFFIXES:
+            return {source.stem: str(source)}
         if source.is_file():
             return {f'{t:05d}': video_frame_path(source, t) for t in range(count_frames(source))}
         frames: dict[str, str] = {}
@@ -134,10 +148,13 @@ def _read(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding='utf-8'))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f'{file}: is no valid JSON ({error}); mind quotes and commas') from error
-    _check_keys(str(file), content, ('videos',))
-    if not isinstance(content.get('videos'), dict):
-        raise ValueError(f'{file}: expected {{"videos": {{"<name>": {{...}}}}}}')
-    return content['videos']
+    _check_keys(str(file), content, _LISTS)
+    lists = [content[name] for name in _LISTS if name in content]
+    if not lists or not all(isinstance(entries, dict) for entries in lists):
+        raise ValueError(f'{file}: expected {{"videos": {{"<name>": {{...}}}}}}, or the same with "images"')
+    if twice := sorted(set(lists[0]) & set(lists[-1])) if len(lists) == 2 else []:
+        raise ValueError(f'{file}: {twice} stand under "videos" and under "images"; names must differ')
+    return {name: entry for entries in lists for name, entry in entries.items()}
 
 
 def _check_keys(where: str, entry: Any, known: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 
@@ -25,6 +26,30 @@ def synthetic_texts(number: int, words: int = 8) -> list[str]:
         tail = [WORDS[(n + k) % len(WORDS)] for k in range(words - len(digits))]
         texts.append(' '.join([WORDS[d] for d in digits] + tail))
     return texts
+
+
+def synthetic_video(*, shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:
+    """A textured background that pans, and a rectangle of another texture that moves the other way.
+
+    Args:
+        shape: T, H, W of the video.
+        seed: of the textures.
+
+    Returns:
+        (T, H, W, 3) uint8 RGB.
+    """
+    frames, height, width = shape
+    rng = np.random.default_rng(seed)
+    noise = rng.random((2, height, width, 3), dtype=np.float32)
+    behind, texture = (cv2.normalize(cv2.GaussianBlur(image, (0, 0), 2), None, low, low + 150, cv2.NORM_MINMAX)
+                       for image, low in zip(noise, (0, 100), strict=True))
+    step, tall, wide = max(1, width // 200), max(1, height // 2), max(1, width // 3)
+    video = np.empty((frames, height, width, 3), np.uint8)
+    for t in range(frames):
+        video[t] = np.roll(behind, -t * step, axis=1)
+        left = 2 * t * step % max(1, width - wide)
+        video[t, height // 4:height // 4 + tall, left:left + wide] = texture[:tall, :wide]
+    return video
 
 
 def synthetic_item(*, shape: tuple[int, int, int], texts: Sequence[str], seed: int = 0, clip: int = 0,

@@ -15,7 +15,7 @@ from mmlvs.registry import OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'lavt'
-CONFIGS = {path.stem: path for path in sorted(FOLDER.glob('*.py')) if 'tiny' not in path.stem}
+CONFIGS = {path.stem: path for path in sorted(FOLDER.glob('*.py')) if not re.search('tiny|folder', path.stem)}
 CASES = ROOT / 'tests' / 'data' / 'parity' / 'lavt'
 # network: release, format, parameters without and with the text encoder's (a release counts its dead gate)
 NETWORKS = {

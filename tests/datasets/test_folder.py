@@ -65,8 +65,8 @@ def test_training_takes_annotated_frames_in_the_order_of_numbers(root):
 
 @pytest.mark.parametrize('function, message', [
     (lambda v: v['ball'].update(frame='x'), r"'ball': unknown keys \['frame'\]; expected some of"),
-    (lambda v: v['ball'].update(frames='none'), 'there is no .*none; put a folder of images or a video file there'),
-    (lambda v: v['ball'].update(masks='none'), 'folder of masks .*none is missing'),
+    (lambda v: v['ball'].update(frames='none'), 'there is no .*none; put a folder of images, a video file or an image'),
+    (lambda v: v['ball'].update(masks='none'), 'masks .*none are missing'),
     (lambda v: v['ball'].pop('expressions'), 'expected "expressions", a list of sentences'),
     (lambda v: v['ball'].update(expressions=[dict(text='x', object=0)]), r"expression 0: object \['0'\] expected"),
     (lambda v: v['ball'].update(expressions=[dict(object=1)]), 'expression 0: expected a sentence'),
@@ -75,6 +75,40 @@ def test_training_takes_annotated_frames_in_the_order_of_numbers(root):
 def test_mistakes(root, change, function, message):
     change(function)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
+        _dataset(root, split='train')
+
+
+IMAGES = SAMPLE.with_name('my_images')
+
+
+def test_single_images():
+    """Each is a clip of one frame under its own name; its mask is a file, not a folder."""
+    dataset = _dataset(IMAGES, split='valid')
+    samples = [dataset[n]['data_samples'] for n in range(len(dataset))]
+    assert [sample.frame_ids for sample in samples] == [['image5'], ['image6']]
+    assert samples[0].texts == ['the cross', 'the star'] and dataset[0]['inputs']['img'].shape == (1, 3, 96, 96)
+    assert all(sample.target(n).sum() > 50 for sample in samples for n in range(sample.num_expressions))
+    assert len(_dataset(IMAGES, split='train', test_mode=False, unit='video', clip_length=1)) == 4
+
+
+def test_images_beside_videos_and_names_with_an_ending(root):
+    shutil.copy(IMAGES / 'image5.jpg', root / 'cross.jpg')
+    shutil.copy(IMAGES / 'masks/image5.png', root / 'cross_mask.png')
+    file = root / 'train.json'
+    content = json.loads(file.read_text())
+    content['images'] = {'cross.jpg': dict(masks='cross_mask.png', expressions=[dict(text='the cross', object=1)]),
+                         'again': dict(frames='cross.jpg', expressions=['anything'])}
+    file.write_text(json.dumps(content))
+    dataset = _dataset(root, split='train')
+    samples = {dataset[n]['data_samples'].video_id: dataset[n]['data_samples'] for n in range(len(dataset))}
+    assert list(samples) == ['ball', 'shapes', 'cross.jpg', 'again']
+    assert samples['cross.jpg'].target(0).any() and not samples['again'].gt_annotated.any()
+    content['videos']['again'] = content['videos']['ball']
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"\['again'\] stand under \"videos\" and under \"images\""):
+        _dataset(root, split='train')
+    file.write_text('{"images": []}')
+    with pytest.raises(ValueError, match='or the same with "images"'):
         _dataset(root, split='train')
 
 

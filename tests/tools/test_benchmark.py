@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from tests.tools.loading import SAMPLES, TINY, load_tool
+from tests.tools.loading import ROOT, SAMPLES, TINY, load_tool
 
 SMALL = ['--config', str(TINY), '--repeats', '2', '--cfg-options', 'model.transformer.encoder_layers=1']
 CLIP = ['--shape', '2', '40', '48']
@@ -117,6 +117,20 @@ def test_stream(benchmark, capsys, tmp_path):
     assert float(rows['clip 5']['peak_mib']) > 0 and rows['clip']['rounds'] == '5'
     assert benchmark.main(['stream', '--config', str(TINY), '--frames', '6', '--clip-length', '2']) == 1
     assert 'at least 4' in capsys.readouterr().err
+
+
+def test_flow(benchmark, capsys, tmp_path):
+    config = ROOT / 'configs/isomer/isomer_tiny_1xb2-2000i_real-clips.py'
+    command = ['flow', '--shape', '2', '64', '72', '--repeats', '2', '--device', 'cpu']
+    assert benchmark.main([*command, '--config', str(config), '--csv', str(tmp_path / 'table.csv'),
+                           '--cfg-options', 'model.flow.preset=ultrafast']) == 0
+    text = capsys.readouterr().out
+    assert 'DISFlow (preset ultrafast)' in text and 'opencv threads' in text and 'b / a' in text
+    rows = rows_of(tmp_path / 'table.csv')
+    assert rows['largest difference of maps']['value'] == '0' and rows['b / a']['shape'] == '2 64 72'
+    assert rows['b: raw video, flow on the way']['rounds'] == '2' and float(rows['b / a']['value']) > 0
+    assert benchmark.main([*command, '--config', str(TINY)]) == 1
+    assert 'computes no optical flow' in capsys.readouterr().err
 
 
 def test_verdict_on_memory(benchmark):

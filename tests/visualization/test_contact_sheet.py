@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmlvs.visualization import SheetRow, contact_sheet, write_contact_sheet
+from mmlvs.visualization import SheetRow, contact_sheet, overlay_saliency, spread, write_contact_sheet
 
 
 def row(text='the star', frames=8, height=32, width=48, truth=True):
@@ -36,6 +36,51 @@ def test_all_frames_are_spread(tmp_path):
     assert [int(sheet[16, left + 8 + 18 * column, 0]) for column in range(4)] == [0, 30, 60, 90]  # dimmed
 
 
+def cells(sheet, rows, columns, height=32, width=48):
+    """Cells (rows, columns, height, width, 3) of the last panel of a sheet."""
+    tops = [sheet.shape[0] - 8 - (height + 2) * (rows - r) for r in range(rows)]
+    lefts = [sheet.shape[1] - 8 - (width + 2) * (columns - c) for c in range(columns)]
+    return np.stack([[sheet[top:top + height, left:left + width] for left in lefts] for top in tops])
+
+
+def soft_row(**changes):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (4, 32, 48, 3), dtype=np.uint8)
+    soft = np.tile(np.linspace(0, 255, 48).astype(np.uint8), (4, 32, 1))
+    settings = dict(text='', frames=frames, prediction=soft > 200, soft=soft, threshold=200, target=soft > 100)
+    return SheetRow(**settings | changes)
+
+
+def test_soft_maps_get_strips_of_their_own():
+    row = soft_row(flow=np.full((4, 8, 12, 3), (0, 200, 0), np.uint8))
+    shown = cells(contact_sheet([row], columns=4, cell_height=32), rows=5, columns=4)
+    np.testing.assert_array_equal(shown[0], row.frames)
+    assert (shown[1] == (0, 200, 0)).all()
+    for t in range(4):
+        np.testing.assert_array_equal(shown[3, t], overlay_saliency(row.frames[t], row.soft[t], threshold=200))
+    plain = SheetRow(text='x', frames=row.frames, prediction=row.prediction, target=row.target)
+    np.testing.assert_array_equal(shown[[2, 4]], cells(contact_sheet([plain], columns=4, cell_height=32), 2, 4))
+
+
+def test_no_empty_column_of_text():
+    bare, worded = (contact_sheet([soft_row(text=text)], columns=4, cell_height=32) for text in ('', 'the swan'))
+    assert worded.shape[1] == 13 * 14 + 4 * 50 + 16 and bare.shape[1] < worded.shape[1] - 60
+    assert bare.shape[0] == worded.shape[0] == 4 * 34 + 16
+
+
+def test_soft_truth_stays_soft_and_missing_truth_blank():
+    levels = np.full((4, 32, 48), 90, np.uint8)
+    sheet = contact_sheet([soft_row(target=levels, annotated=np.array([True, False, True, True]))], columns=4,
+                          cell_height=32)
+    truth = cells(sheet, rows=4, columns=4)[1]
+    np.testing.assert_array_equal(truth[0], overlay_saliency(soft_row().frames[0], levels[0], threshold=200))
+    assert (truth[1, 20:] == 225).all() and not (truth[2] == 225).all(-1).any()
+
+
+def test_spread():
+    assert spread(10, 4).tolist() == [0, 3, 6, 9] and spread(2, 6).tolist() == [0, 1] and spread(1, 3).tolist() == [0]
+
+
 def test_write(tmp_path):
     path = write_contact_sheet(tmp_path / 'out' / 'sheet.png', [row()], columns=2)
     with Image.open(path) as image:
@@ -50,3 +95,9 @@ def test_explains():
         SheetRow(text='the star', frames=good.frames, prediction=good.prediction, target=good.target[:2])
     with pytest.raises(ValueError, match='expected frames'):
         SheetRow(text='x', frames=good.frames[:0], prediction=good.prediction[:0])
+    with pytest.raises(ValueError, match='expected soft .T, H, W'):
+        soft_row(soft=np.zeros((4, 32, 47), np.uint8))
+    with pytest.raises(ValueError, match='found float64'):
+        soft_row(soft=np.zeros((4, 32, 48)))
+    with pytest.raises(ValueError, match='expected flow .4, h, w, 3.'):
+        soft_row(flow=np.zeros((3, 8, 12, 3), np.uint8))

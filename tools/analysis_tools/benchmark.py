@@ -5,6 +5,7 @@
     python tools/analysis_tools/benchmark.py dataset --config CONFIG --items 50 --baseline plain
     python tools/analysis_tools/benchmark.py metrics --shape 20 480 854
     python tools/analysis_tools/benchmark.py stream --frames 400 --clip-length 8
+    python tools/analysis_tools/benchmark.py flow --shape 8 480 854 --threads 2
 
 What is compared takes turns, so that noise of the machine hits both; ratios are medians over rounds, with their middle
 half. Models have random weights and synthetic clips: only `dataset` needs data, nothing needs pretrained files.
@@ -17,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
@@ -33,11 +35,13 @@ from mmlvs.engine.measuring import (
     step_of,
     times,
 )
-from mmlvs.engine.synthetic import synthetic_item, synthetic_texts
+from mmlvs.engine.measuring_flow import measure_flow
+from mmlvs.engine.synthetic import synthetic_item, synthetic_texts, synthetic_video
 from mmlvs.utils.timing import PeakMemory, Spread, Timing, machine, measure, stopwatch
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/referformer/referformer_video-swin-t_8xb1-6e_ref-youtube-vos.py'
+FLOW_CONFIG = ROOT / 'configs/isomer/isomer_swin-t_2xb8-500e_youtube-vos.py'
 MIB = 2**20
 
 
@@ -74,7 +78,7 @@ def batch(args: argparse.Namespace, number: int) -> dict:
                            for b in range(args.batch)])
 
 
-# ------------------------------------------------------------ the five subcommands
+# ------------------------------------------------------------ the subcommands
 
 
 def run_model(args: argparse.Namespace, table: MeasurementTable) -> None:
@@ -273,6 +277,13 @@ def _predict(model: nn.Module, data: dict, predicted: list, args: argparse.Names
         predicted += model(**model.data_preprocessor(data, False), mode='predict')
 
 
+def run_flow(args: argparse.Namespace, table: MeasurementTable) -> None:
+    """Raw video, against the network with flow images given."""
+    model = build_for_measuring(load_config(args.config, args.cfg_options).model, device=args.device, seed=args.seed)
+    measure_flow(table, model, synthetic_video(shape=tuple(args.shape), seed=args.seed), repeats=args.repeats,
+                 warmup=args.warmup, tolerance=args.tolerance, amp=args.amp)
+
+
 def describe_memory(peaks: list[int]) -> str:
     """Medians of the quarters of a video; flat when the last is at most 2 % or 8 MiB above the first."""
     step = len(peaks) // 4
@@ -288,21 +299,23 @@ def describe_memory(peaks: list[int]) -> str:
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest='command', required=True, metavar='{model,texts,dataset,metrics,stream}')
-    every, rounds, config, network, clip = (argparse.ArgumentParser(add_help=False) for _ in range(5))
+    commands = parser.add_subparsers(dest='command', required=True, metavar='{model,texts,dataset,metrics,stream,flow}')
+    every, rounds, options, runs, clip = (argparse.ArgumentParser(add_help=False) for _ in range(5))
     rounds.add_argument('--repeats', type=int, default=5, help='timed rounds (default: %(default)s)')
     every.add_argument('--warmup', type=int, default=1, help='rounds that do not count (default: %(default)s)')
-    every.add_argument('--threads', type=int, help="PyTorch's threads on a CPU; default: its own choice")
+    every.add_argument('--threads', type=int, help='of PyTorch and OpenCV on a CPU; default: their own choice')
     every.add_argument('--seed', type=int, default=0)
     every.add_argument('--csv', type=Path, help='also write a table to this file')
+    options.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings: key=value ...')
+    config = argparse.ArgumentParser(add_help=False, parents=[options])
     config.add_argument('--config', default=str(CONFIG), help='default: the released settings with Video-Swin-T')
-    config.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings: key=value ...')
     config.add_argument('--baseline', help='what to compare with: another config (CONFIG.py); "plain", the plain form '
                         'of the same network (tests/plain/<method>.py); or a function that makes it from our model '
                         '(FILE.py:FUNCTION)')
+    runs.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    runs.add_argument('--amp', action='store_true', help='bfloat16 autocast')
+    network = argparse.ArgumentParser(add_help=False, parents=[runs])
     network.add_argument('--words', type=int, default=8, help='of a sentence (default: %(default)s)')
-    network.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    network.add_argument('--amp', action='store_true', help='bfloat16 autocast')
     clip.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'), default=[5, 360, 640],
                       help='frames, height and width of a clip (default: 5 360 640)')
     clip.add_argument('--batch', type=int, default=1, help='clips at once (default: %(default)s)')
@@ -338,6 +351,14 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     stream.add_argument('--frames', type=int, default=200, help='of the video (default: %(default)s)')
     stream.add_argument('--clip-length', type=int, default=5, help='frames at once (default: %(default)s)')
     stream.add_argument('--texts', type=int, default=1, help='sentences (default: %(default)s)')
+    flow = commands.add_parser('flow', parents=[options, runs, rounds, every],
+                               help='what optical flow costs on raw video',
+                               epilog='example: benchmark.py flow --shape 8 480 854 --threads 2')
+    flow.add_argument('--config', default=str(FLOW_CONFIG), help='default: the released settings of Isomer with Swin-T')
+    flow.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'), default=[8, 480, 854],
+                      help='of the synthetic video (default: 8 480 854)')
+    flow.add_argument('--tolerance', type=int, default=0, help='levels of 255 by which maps of given flow images and '
+                      'of raw video may differ (default: %(default)s)')
     args = parser.parse_args(arguments)
     for name in ('shape', 'texts', 'batch', 'items', 'repeats', 'clip_length', 'frames', 'words', 'threads'):
         value = getattr(args, name, None)
@@ -351,18 +372,20 @@ def conditions(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]
     options = {key: value for key, value in vars(args).items() if key != 'csv' and value is not None}
     settings = {key: ' '.join(map(str, value)) if isinstance(value, list) else str(value)
                 for key, value in options.items()}
-    return machine(getattr(args, 'device', 'cpu')), settings
+    return machine(getattr(args, 'device', 'cpu')) | {'opencv threads': str(cv2.getNumThreads())}, settings
 
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     if args.threads is not None:
         torch.set_num_threads(args.threads)
+        cv2.setNumThreads(args.threads)
     found, settings = conditions(args)
     for title, values in (('machine', found), ('settings', settings)):
         print(f'{title:<10}' + ', '.join(f'{key} {value}' for key, value in values.items()), flush=True)
     table = MeasurementTable(conditions=settings | found, show=partial(print, flush=True))
-    run = dict(model=run_model, texts=run_texts, dataset=run_dataset, metrics=run_metrics, stream=run_stream)
+    run = dict(model=run_model, texts=run_texts, dataset=run_dataset, metrics=run_metrics, stream=run_stream,
+               flow=run_flow)
     try:
         run[args.command](args, table)
         if args.csv is not None:
