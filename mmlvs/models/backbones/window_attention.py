@@ -106,47 +106,6 @@ def shift_mask(window: Triple, shift: Triple, last: tuple[bool, bool, bool], dev
     return torch.where(region[:, None] == region[None, :], 0.0, MASKED_LOGIT).float()
 
 
-@_kept
-def token_of_window(size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
-    """Tokens of a map of ``size`` (T, h, w) in the order of its windows, padded at the ends and shifted.
-
-    Returns:
-        Tensor: int64 (nt * nh * nw * N,), index of a token in the map; 0 for padding too.
-    """
-    return _in_windows(size, window, shift, device).clamp(min=0)
-
-
-@_kept
-def padding_rows(size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
-    """Which entries of :func:`token_of_window` are padding, int64 (P,)."""
-    tokens = _in_windows(size, window, shift, device)
-    return tokens.argsort(stable=True)[:len(tokens) - math.prod(size)]
-
-
-@_kept
-def place_of_token(size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
-    """The way back: where among the windows each token of the map is, int64 (T * h * w,)."""
-    tokens = _in_windows(size, window, shift, device)
-    return tokens.argsort(stable=True)[len(tokens) - math.prod(size):]
-
-
-def _in_windows(size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
-    """Tokens of a map in the order of its windows, -1 for padding."""
-    tokens = torch.arange(math.prod(size), device=device).view(size)
-    pad = [-n % length for n, length in zip(size, window, strict=True)]
-    tokens = F.pad(tokens, (0, pad[2], 0, pad[1], 0, pad[0]), value=-1)
-    tokens = torch.roll(tokens, [-s for s in shift], dims=(0, 1, 2))
-    for axis, length in enumerate(window):
-        tokens = tokens.unflatten(2 * axis, (-1, length))
-    return tokens.permute(0, 2, 4, 1, 3, 5).flatten()  # nt wt nh wh nw ww -> nt*nh*nw*wt*wh*ww
-
-
-def _select(x: Tensor, index: Tensor, batch: int) -> Tensor:
-    """Rows ``index`` (n,) of each of the ``batch`` equal parts of x (B*m, C): (B, n, C)."""
-    start = torch.arange(batch, device=x.device) * (len(x) // batch)
-    return x.index_select(0, (start[:, None] + index).flatten()).view(batch, len(index), -1)
-
-
 def _groups(counts: Triple, shift: Triple) -> Iterator[tuple[tuple[slice, ...], tuple[bool, bool, bool]]]:
     """Blocks of a grid of windows that share one shift mask: (slices of the grid, which axes are at their end)."""
     choices = []
@@ -160,6 +119,42 @@ def _groups(counts: Triple, shift: Triple) -> Iterator[tuple[tuple[slice, ...], 
     for choice in itertools.product(*choices):
         slices, last = zip(*choice, strict=True)
         yield slices, last
+
+
+@_kept
+def window_tokens(batch: int, size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
+    """Tokens of ``batch`` maps of ``size`` (T, h, w) in the order of their windows, padded at the ends and shifted.
+    Windows that share a shift mask (see :func:`_groups`) follow each other, those of all maps together.
+
+    Returns:
+        Tensor: int64 (batch * nt * nh * nw * N,), index of a token among those of all maps; -1 for padding.
+    """
+    tokens = torch.arange(math.prod(size), device=device).view(size)
+    pad = [-n % length for n, length in zip(size, window, strict=True)]
+    tokens = F.pad(tokens, (0, pad[2], 0, pad[1], 0, pad[0]), value=-1)
+    tokens = torch.roll(tokens, [-s for s in shift], dims=(0, 1, 2))
+    for axis, length in enumerate(window):
+        tokens = tokens.unflatten(2 * axis, (-1, length))
+    tokens = tokens.permute(0, 2, 4, 1, 3, 5).flatten(3)  # nt wt nh wh nw ww -> nt nh nw N
+    start = torch.arange(batch, device=device)[:, None] * math.prod(size)
+    groups = [tokens[place].flatten()[None] for place, _ in _groups(tokens.shape[:3], shift)]
+    return torch.cat([torch.where(group < 0, -1, group + start).flatten() for group in groups])
+
+
+@_kept
+def padding_rows(batch: int, size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
+    """Which entries of :func:`window_tokens` are padding, int64 (P,)."""
+    tokens = window_tokens(batch, size, window, shift, device)
+    return tokens.argsort(stable=True)[:len(tokens) - batch * math.prod(size)]
+
+
+@_kept
+def window_places(batch: int, size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
+    """The way back: where among the windows each token is, int64 (batch * T * h * w,)."""
+    tokens = window_tokens(batch, size, window, shift, device)
+    number = batch * math.prod(size)
+    places = tokens.new_empty(number + 1)  # padding goes to the last one
+    return places.scatter_(0, tokens % (number + 1), torch.arange(len(tokens), device=device))[:number]
 
 
 class WindowAttention(nn.Module):
@@ -200,47 +195,37 @@ class WindowAttention(nn.Module):
         Returns:
             Tensor: (B, T, h, w, C).
         """
-        batch, t, h, w, channels = x.shape
-        window, shift = window_in_use((t, h, w), self.window, shift, shrink=self.shrink)
-        counts = [-(-n // size) for n, size in zip((t, h, w), window, strict=True)]
-        place = ((t, h, w), window, shift, x.device)
-        padding = padding_rows(*place)
-        x = x.flatten(0, 3)  # B t h w C -> B*t*h*w C
+        batch, *size, channels = x.shape
+        window, shift = window_in_use(tuple(size), self.window, shift, shrink=self.shrink)
+        layout = (batch, tuple(size), window, shift, x.device)
+        tokens, padding = window_tokens(*layout), padding_rows(*layout)
+        y = x.flatten(0, 3)  # B t h w C -> B*t*h*w C
         # Much padding: its query, key and value are known without computing them, the bias.
-        early = len(padding) >= 0.25 * math.prod(counts) * math.prod(window)
+        early = 4 * len(padding) >= len(tokens)
         if early:
-            x = self.qkv(x)
-        x = _select(x, token_of_window(*place), batch)  # (B, nt*nh*nw*N, C or 3*C)
+            y = self.qkv(y)
+        y = y.index_select(0, tokens.clamp(min=0) if len(padding) else tokens)  # (windows*N, C or 3*C)
         if len(padding):
-            x[:, padding] = 0 if not early or self.qkv.bias is None else self.qkv.bias.to(x.dtype)
-        x = (x if early else self.qkv(x)).view(batch, *counts, math.prod(window), 3 * channels)
-        x = self._attend(x, window, shift)
-        x = _select(x.view(-1, channels), place_of_token(*place), batch)  # (B, t*h*w, C)
-        return self.proj(x).view(batch, t, h, w, channels)
+            y[padding] = 0 if not early or self.qkv.bias is None else self.qkv.bias.to(y.dtype)
+        y = self._attend(y if early else self.qkv(y), batch, tuple(size), window, shift)
+        return self.proj(y.index_select(0, window_places(*layout))).view(x.shape)
 
-    def _attend(self, x: Tensor, window: Triple, shift: Triple) -> Tensor:
-        """Attention of windows (B, nt, nh, nw, N, 3*C), in groups of windows that share one mask."""
-        *grid, tokens, triple = x.shape
-        channels = triple // 3
-        # (B, nt, nh, nw, N, 3*C) -> 3 x (B, nt, nh, nw, heads, N, C/heads)
-        q, k, v = x.view(*grid, tokens, 3, self.num_heads, channels // self.num_heads).permute(5, 0, 1, 2, 3, 6, 4, 7)
+    def _attend(self, x: Tensor, batch: int, size: Triple, window: Triple, shift: Triple) -> Tensor:
+        """Attention within windows, (windows*N, 3*C) -> (windows*N, C), in groups of windows that share one mask."""
+        tokens, channels = math.prod(window), x.shape[1] // 3
+        # (windows*N, 3*C) -> 3 x (windows, heads, N, C/heads), the layout that fused attention takes
+        q, k, v = x.view(-1, tokens, 3, self.num_heads, channels // self.num_heads).permute(2, 0, 3, 1, 4)
         bias = self._bias(tokens, q.dtype, window if self.true_offsets else None)
-        groups = list(_groups(tuple(grid[1:]), shift))
-        out = None
-        for place, last in groups:
-            part = (slice(None), *place)
+        counts = tuple(-(-n // length) for n, length in zip(size, window, strict=True))
+        results, start = [], 0
+        for place, last in _groups(counts, shift):
+            number = batch * math.prod([len(range(n)[part]) for n, part in zip(counts, place, strict=True)])
             mask = bias + shift_mask(window, shift, last, x.device).to(bias.dtype) if any(last) else bias
-            # (B, n, n, n, heads, N, d) -> (windows, heads, N, d), the layout that fused attention takes
-            part_q, part_k, part_v = (y[part].flatten(0, 3) for y in (q, k, v))
-            result = F.scaled_dot_product_attention(part_q, part_k, part_v, attn_mask=mask)
-            # (windows, heads, N, d) -> (B, n, n, n, N, C)
-            result = result.transpose(1, 2).reshape(*q[part].shape[:4], tokens, channels)
-            if len(groups) == 1:
-                out = result
-            else:
-                out = result.new_empty((*grid, tokens, channels)) if out is None else out
-                out[part] = result
-        return out
+            group = slice(start, start + number)
+            found = F.scaled_dot_product_attention(q[group], k[group], v[group], attn_mask=mask)
+            results.append(found.transpose(1, 2).reshape(-1, channels))  # (n, heads, N, d) -> (n*N, C)
+            start += number
+        return torch.cat(results) if len(results) > 1 else results[0]
 
     def _bias(self, tokens: int, dtype: torch.dtype, shape: Triple | None = None) -> Tensor:
         """Bias of every pair of tokens, (1, heads, N, N)."""

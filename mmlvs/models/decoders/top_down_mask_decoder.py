@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmlvs.models.layers.resized_convolution import convolve_resized, resize_aligned
+from mmlvs.models.layers.resized_convolution import add_resized_convolution, resize_aligned
 from mmlvs.registry import MODELS
 from mmlvs.utils import tap
 
@@ -39,7 +39,7 @@ class ConvBNReLU(nn.Sequential):
         before = 0 if coarse is None else coarse.shape[1]
         y = F.conv2d(x, weight[:, before:], bias, padding=conv.padding, dilation=conv.dilation)
         if coarse is not None:
-            y = y + convolve_resized(coarse, weight[:, :before], tuple(x.shape[-2:]))
+            y = add_resized_convolution(y, coarse, weight[:, :before])
         return F.relu(norm(y) if norm.training else y, inplace=True)
 
 

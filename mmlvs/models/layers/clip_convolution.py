@@ -73,7 +73,10 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Kernel) -
         x = x.squeeze(1).permute(0, 3, 1, 2)  # B 1 h w C -> B C h w
         x = F.conv2d(x, weight[:, :, weight.shape[2] // 2], bias, padding=padding[1:])
         return x.permute(0, 2, 3, 1).unsqueeze(1)  # B C' h w -> B 1 h w C'
-    x = F.conv3d(x.permute(0, 4, 1, 2, 3), weight, bias, padding=padding)  # B T h w C -> B C T h w
+    x = x.permute(0, 4, 1, 2, 3)  # B T h w C -> B C T h w
+    if weight.numel() > x.numel():  # the smaller one of the two is copied, as both must have channels last or first
+        x = x.contiguous()
+    x = F.conv3d(x, weight, bias, padding=padding)
     return x.permute(0, 2, 3, 4, 1)  # B C' T h w -> B T h w C'
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,32 +21,41 @@ def resize_aligned(x: Tensor, size: Size) -> Tensor:
     return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size=size, mode='bilinear', align_corners=True)
 
 
-def convolve_resized(x: Tensor, weight: Tensor, size: Size) -> Tensor:
-    """``F.conv2d(resize_aligned(x, size), weight, padding=1)``, whichever way is faster.
+def add_resized_convolution(y: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """``y + F.conv2d(resize_aligned(x, size of y), weight, padding=1)``, whichever way is faster.
 
     Args:
+        y: (N, O, H, W); may be overwritten.
         x: (N, C, h, w).
         weight: (O, C, 3, 3).
-        size: (H, W).
 
     Returns:
         Tensor: (N, O, H, W).
     """
-    if x.device.type == 'cpu' and _share(x.shape[1:], size) < WORTH:
-        return convolve_then_resize(x, weight, size)
-    return F.conv2d(resize_aligned(x, size), weight, padding=1)
+    size = tuple(y.shape[-2:])
+    if x.device.type != 'cpu' or _share(x.shape[1:], size) >= WORTH:
+        return y.add_(F.conv2d(resize_aligned(x, size), weight, padding=1))
+    if torch.is_grad_enabled():
+        return y.add_(torch.cat(list(convolve_then_resize(x, weight, size)), dim=1))
+    start = 0
+    for part in convolve_then_resize(x, weight, size):
+        y[:, start:start + part.shape[1]] += part
+        start += part.shape[1]
+    return y
 
 
-def convolve_then_resize(x: Tensor, weight: Tensor, size: Size) -> Tensor:
-    """The same on the coarse grid: resizing mixes positions and a kernel's nine taps mix channels, so that the order of
-    the two does not matter. Channels are mixed for each tap on the coarse grid; each result is resized and shifted,
-    first along the rows and then along the columns, and all are added.
+def convolve_then_resize(x: Tensor, weight: Tensor, size: Size) -> Iterator[Tensor]:
+    """The convolution of the resized map on the coarse grid: resizing mixes positions and a kernel's nine taps mix
+    channels, so that the order of the two does not matter. Channels are mixed for each tap on the coarse grid; each
+    result is resized and shifted, first along the rows and then along the columns, and all are added.
+
+    Yields:
+        Parts (N, o, H, W) of the O channels, in order.
     """
     number, _, h, w = x.shape
     flat = x.flatten(2)  # N C h w -> N C h*w
     along_x, along_y = (shifted_resizing(*pair, like=x) for pair in ((w, size[1]), (h, size[0])))  # 3 w W, 3 h H
     along_y = along_y.flatten(0, 1).t()  # 3 h H -> H 3*h
-    parts = []
     for part in weight.split(max(1, CHANNELS_AT_ONCE // number)):
         rows = None
         for column in range(3):
@@ -53,8 +64,7 @@ def convolve_then_resize(x: Tensor, weight: Tensor, size: Size) -> Tensor:
             rows = mixed @ along_x[column] if rows is None else rows.addmm_(mixed, along_x[column])
         rows = rows.view(number * len(part), 3 * h, size[1])  # N*o*3*h W -> N*o 3*h W
         found = torch.bmm(along_y.expand(len(rows), -1, -1), rows)  # N*o H W
-        parts.append(found.view(number, len(part), *size))
-    return torch.cat(parts, dim=1)
+        yield found.view(number, len(part), *size)
 
 
 def shifted_resizing(length: int, target: int, *, like: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mmlvs.models.decoders.top_down_mask_decoder import ConvBNReLU
 from mmlvs.models.layers import resized_convolution
-from mmlvs.models.layers.resized_convolution import convolve_resized, convolve_then_resize, resize_aligned
+from mmlvs.models.layers.resized_convolution import add_resized_convolution, convolve_then_resize, resize_aligned
 
 sides = st.integers(1, 9)
 
@@ -21,22 +21,33 @@ def test_both_orders_agree(h, w, more_h, more_w, number, seed):
     weight = torch.randn(70, 5, 3, 3, generator=generator, dtype=torch.float64)
     size = (h + more_h, w + more_w)
     want = F.conv2d(resize_aligned(x, size), weight, padding=1)
-    torch.testing.assert_close(convolve_then_resize(x, weight, size), want)
+    torch.testing.assert_close(torch.cat(list(convolve_then_resize(x, weight, size)), dim=1), want)
+
+
+@pytest.mark.parametrize('grad', [True, False])
+@pytest.mark.parametrize('size', [(20, 20), (11, 12)])
+def test_both_ways_are_added(size, grad):
+    x, weight, y = torch.randn(2, 512, 10, 10), torch.randn(70, 512, 3, 3), torch.randn(2, 70, *size)
+    with torch.set_grad_enabled(grad):
+        want = y + F.conv2d(resize_aligned(x, size), weight, padding=1)
+        torch.testing.assert_close(add_resized_convolution(y.clone(), x, weight), want, rtol=1e-4, atol=1e-3)
 
 
 def test_gradients_agree():
     x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(6, 4, 3, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda a, b: convolve_then_resize(a, b, (7, 9)), (x, weight))
+    assert torch.autograd.gradcheck(lambda a, b: next(convolve_then_resize(a, b, (7, 9))), (x, weight))
 
 
 def test_the_coarse_grid_is_taken_where_it_is_cheaper(monkeypatch):
     taken = []
-    monkeypatch.setattr(resized_convolution, 'convolve_then_resize', lambda *args: taken.append(args))
-    convolve_resized(torch.zeros(1, 512, 10, 10), torch.zeros(8, 512, 3, 3), (20, 20))
-    assert len(taken) == 1
-    for size in ((10, 10), (11, 11)):
-        assert convolve_resized(torch.ones(1, 512, 10, 10), torch.ones(8, 512, 3, 3), size).shape[-2:] == size
+    monkeypatch.setattr(resized_convolution, 'convolve_then_resize', lambda *args: taken.append(args) or [])
+    x, weight = torch.ones(1, 512, 10, 10), torch.ones(8, 512, 3, 3)
+    with torch.no_grad():
+        add_resized_convolution(torch.zeros(1, 8, 20, 20), x, weight)
+        assert len(taken) == 1
+        for size in ((10, 10), (11, 11)):
+            assert add_resized_convolution(torch.zeros(1, 8, *size), x, weight).amax() > 0
     assert len(taken) == 1
 
 

@@ -1,5 +1,7 @@
 # First stage of the video form: single frames of both levels, as in the pre-training on images.
-_base_ = './lavt_tiny_2xb5-3600i_moving-shapes-frames.py'
+_base_ = './lavt_tiny_1xb8-3400i_moving-shapes-frames.py'
+
+max_iters = 1500
 
 model = dict(
     type='LAVTVideo',
@@ -12,3 +14,9 @@ model = dict(
 # Norms are over the frames of a clip: it is tested as it is trained, frame by frame.
 val_dataloader = dict(batch_size=8, dataset=dict(clip_length=1))
 test_dataloader = dict(batch_size=8, dataset=dict(clip_length=1))
+
+train_cfg = dict(max_iters=max_iters, val_interval=750)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', eta_min=1e-4, by_epoch=False, begin=50, end=max_iters),
+]

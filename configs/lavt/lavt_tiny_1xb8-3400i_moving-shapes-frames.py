@@ -2,7 +2,7 @@
 # form on the other clues. The easy videos teach what the words for looks mean.
 _base_ = ['../_base_/models/lavt_tiny.py', '../_base_/datasets/moving_shapes.py', '../_base_/default_runtime.py']
 
-max_iters = 3600
+max_iters = 3400
 short_side = 112  # four rows of windows at stride 4, none of them padded
 train_pipeline = [
     dict(type='SampleLocalGlobalFrames', num_frames=1),
@@ -32,13 +32,15 @@ full = dict(
     clip_length=1, stride=3, pipeline=train_pipeline)
 _vars_ = ['max_iters', 'short_side', 'easy', 'full']
 
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=600)
+model = dict(criterion=dict(_delete_=True, type='ClassDice', focal=1.0))  # shapes are small: Dice sees them
+
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=800)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # All expressions of a video are asked together: sentences differ where pixels do not.
 train_dataloader = dict(
-    batch_size=5, num_workers=1, sampler=dict(infinite=True),
-    dataset=dict(_delete_=True, type='ConcatVideoDataset', datasets=[full, easy, easy]))
+    batch_size=8, num_workers=1, sampler=dict(infinite=True),
+    dataset=dict(_delete_=True, type='ConcatVideoDataset', datasets=[full, easy]))
 val_dataloader = dict(
     batch_size=4, num_workers=0,
     dataset=dict(data_root='data/moving-shapes-full', clip_length=8, limit=20, pipeline=test_pipeline))
@@ -47,10 +49,10 @@ test_dataloader = dict(
     dataset=dict(data_root='data/moving-shapes-full', split='test', clip_length=8, pipeline=test_pipeline))
 
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=8e-4, weight_decay=1e-4, fused=True), clip_grad=dict(max_norm=1.0, norm_type=2))
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4, fused=True), clip_grad=dict(max_norm=1.0, norm_type=2))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min=8e-5, by_epoch=False, begin=50, end=max_iters),
+    dict(type='CosineAnnealingLR', eta_min=1e-5, by_epoch=False, begin=50, end=max_iters),
 ]
 
 val_evaluator = dict(type='JFMetric', prefix='valid', group_by=['clue_type'])

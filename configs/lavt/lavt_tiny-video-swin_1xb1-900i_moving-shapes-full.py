@@ -1,9 +1,9 @@
 # Second stage of the video form: whole videos, after `..._moving-shapes-frames.py`. The backbone sees all 24 frames,
 # the decoder six of them.
-_base_ = './lavt_tiny-video-swin_2xb5-3600i_moving-shapes-frames.py'
-load_from = 'work_dirs/lavt_tiny-video-swin_2xb5-3600i_moving-shapes-frames/iter_3600.pth'
+_base_ = './lavt_tiny-video-swin_1xb8-1500i_moving-shapes-frames.py'
+load_from = 'work_dirs/lavt_tiny-video-swin_1xb8-1500i_moving-shapes-frames/iter_1500.pth'
 
-max_iters = 1000
+max_iters = 900
 train_pipeline = [
     dict(type='SampleClip', num_frames=24),
     dict(type='DrawKeyFrames', num_key_frames=6),
@@ -19,7 +19,7 @@ train_pipeline = [
     dict(type='PackClip'),
 ]
 
-train_cfg = dict(max_iters=max_iters, val_interval=250)
+train_cfg = dict(max_iters=max_iters, val_interval=300)
 train_dataloader = dict(
     batch_size=1,
     dataset=dict(
