@@ -75,7 +75,7 @@ class FlowSteps:
 
 
 def measure_flow(table: MeasurementTable, model: nn.Module, frames: np.ndarray, *, repeats: int = 5, warmup: int = 1,
-                 tolerance: int = 0, amp: bool = False) -> None:
+                 tolerance: int = 1, amp: bool = False) -> None:
     """Time a network with flow images given (a), raw video (b), and optical flow alone (c), a frame each.
 
     (a) is the network and nothing else: frames and flow images lie on the device, resized and normalised, and logits
@@ -87,7 +87,8 @@ def measure_flow(table: MeasurementTable, model: nn.Module, frames: np.ndarray, 
         table: gets the results.
         model, frames, amp: see :class:`FlowSteps`.
         repeats, warmup: see :func:`~mmlvs.utils.timing.measure`.
-        tolerance: levels of 255 by which maps of (a) and (b) may differ.
+        tolerance: levels of 255 by which maps of (a) and (b) may differ. Maps are cut to whole levels, so that rounding
+            shows as one.
 
     Raises:
         ValueError: see :class:`FlowSteps`; or (a) and (b) differ.

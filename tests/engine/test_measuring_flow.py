@@ -50,7 +50,7 @@ def test_all_sides_compute_the_same_and_results_are_a_frame(model, frames, at_on
     named = {row['name']: row for row in table.rows}
     difference, a, b = (named[name] for name in ('largest difference of maps', 'a: network, flow images given',
                                                  'b: raw video, flow on the way'))
-    assert difference['value'] == 0 and difference['frames_at_once'] == at_once
+    assert difference['value'] <= 1 and difference['frames_at_once'] == at_once
     assert difference['network'] == ('48 x 64' if size is None else '40 x 72') and not model.training
     assert a['per_second'] == pytest.approx(1 / a['median_s']) and b['rounds'] == 2
     assert 'DISFlow (preset medium), on cpu' in shown[0]
@@ -61,7 +61,7 @@ def test_the_network_runs_a_few_frames_at_a_time(model, frames):
     steps = FlowSteps(model=model, frames=frames)
     assert [tuple(logits.shape) for logits in steps.network()] == [(2, 48, 64), (1, 48, 64)]
     assert not steps.network()[0].requires_grad and len(steps.estimate()) == len(steps.video()) == 3
-    assert np.array_equal(steps.maps(), np.stack(steps.video()))
+    assert np.abs(steps.maps().astype(int) - np.stack(steps.video())).max() <= 1
     assert not np.array_equal(steps.maps(steps.flow.flip(0)), steps.maps())
 
 
@@ -70,7 +70,7 @@ def test_another_flow_is_refused(model, frames):
     table = MeasurementTable(conditions={}, show=lambda line: None)
     with pytest.raises(ValueError, match='not the same computation'):
         measure_flow(table, model, frames)
-    assert [row['name'] for row in table.rows] == ['largest difference of maps'] and table.rows[0]['value'] > 0
+    assert [row['name'] for row in table.rows] == ['largest difference of maps'] and table.rows[0]['value'] > 1
     measure_flow(table, model, frames, repeats=1, warmup=0, tolerance=255)
 
 

@@ -357,8 +357,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     flow.add_argument('--config', default=str(FLOW_CONFIG), help='default: the released settings of Isomer with Swin-T')
     flow.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'), default=[8, 480, 854],
                       help='of the synthetic video (default: 8 480 854)')
-    flow.add_argument('--tolerance', type=int, default=0, help='levels of 255 by which maps of given flow images and '
-                      'of raw video may differ (default: %(default)s)')
+    flow.add_argument('--tolerance', type=int, default=1, help='levels of 255 by which maps of given flow images and '
+                      'of raw video may differ; maps are cut to whole levels, so that rounding shows as one '
+                      '(default: %(default)s)')
     args = parser.parse_args(arguments)
     for name in ('shape', 'texts', 'batch', 'items', 'repeats', 'clip_length', 'frames', 'words', 'threads'):
         value = getattr(args, name, None)

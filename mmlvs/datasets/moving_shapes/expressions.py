@@ -31,9 +31,9 @@ from mmlvs.datasets.moving_shapes.truth import (
 
 CLUE_TYPES = ('appearance', 'position', 'motion', 'relation')
 _NO_KIND = ('object', 'shape')  # nouns for a description without a shape
-_PLACE_WORDS = {'left': 'on the left', 'right': 'on the right', 'top': 'at the top', 'bottom': 'at the bottom'}
-_DIRECTION_WORDS = ('moving {}', 'that moves {}', 'going {}')
-_EVENT_WORDS = {
+PLACE_WORDS = {'left': 'on the left', 'right': 'on the right', 'top': 'at the top', 'bottom': 'at the bottom'}
+DIRECTION_WORDS = ('moving {}', 'that moves {}', 'going {}')
+EVENT_WORDS = {
     'stops': ('that stops', 'that comes to rest'),
     'turns': ('that turns', 'moving in a curve'),
     'bounces': ('that bounces', 'that bounces off the border'),
@@ -41,7 +41,7 @@ _EVENT_WORDS = {
     'leaves': ('that leaves', 'that disappears from view'),
     'still': ('that stays still', 'that does not move'),
 }
-_RELATION_WORDS = {'hidden by': 'partly hidden by', 'covering': 'partly covering'}
+RELATION_WORDS = {'hidden by': 'partly hidden by', 'covering': 'partly covering'}
 
 
 @dataclass
@@ -111,7 +111,7 @@ def _clues_beyond_appearance(truth: Truth) -> Iterator[Clue]:
     yield from map(truth.event, EVENTS)
     for anchor in range(len(truth.records)):
         descriptions = appearance_sets(truth, anchor)
-        for value in (*RELATIONS, *_RELATION_WORDS) if descriptions else ():
+        for value in (*RELATIONS, *RELATION_WORDS) if descriptions else ():
             yield truth.relation(value, anchor, descriptions[0])
     for value in SUPERLATIVES:
         for size in range(3):
@@ -141,7 +141,7 @@ def minimal_sets(truth: Truth) -> list[dict[str, list[tuple[Clue, ...]]]]:
 
 
 # ---------------------------------------------------------------- wording
-def _noun_phrase(clues: tuple[Clue, ...], noun: str) -> str:
+def noun_phrase(clues: tuple[Clue, ...], noun: str) -> str:
     """'the [superlative] [size] [color] noun'."""
     words = {clue.name: clue.value for clue in clues}
     order = [words.get('superlative'), words.get('size'), words.get('color'), words.get('shape', noun)]
@@ -176,18 +176,18 @@ def phrase(rng: np.random.Generator, clues: tuple[Clue, ...], referent: int) -> 
     noun = str(rng.choice(_NO_KIND))
     choice = int(rng.integers(6))
     text = _Text()
-    text.add(_noun_phrase(clues, noun), noun=True)
+    text.add(noun_phrase(clues, noun), noun=True)
     last = clues[-1]
     if last.name == 'place':
-        text.add_phrase(_PLACE_WORDS[last.value])
+        text.add_phrase(PLACE_WORDS[last.value])
     elif last.name == 'direction':
-        text.add(_DIRECTION_WORDS[choice % len(_DIRECTION_WORDS)].format(last.value))
+        text.add(DIRECTION_WORDS[choice % len(DIRECTION_WORDS)].format(last.value))
     elif last.name == 'event':
-        words = _EVENT_WORDS[last.value]
+        words = EVENT_WORDS[last.value]
         text.add_phrase(words[choice % len(words)])
     elif last.name == 'relation':
-        text.add(_RELATION_WORDS.get(last.value, last.value))
-        text.add(_noun_phrase(last.anchor_clues, noun), noun=True)
+        text.add(RELATION_WORDS.get(last.value, last.value))
+        text.add(noun_phrase(last.anchor_clues, noun), noun=True)
     return Expression(text.text, referent, clues, text.noun_chunks)
 
 

@@ -122,7 +122,7 @@ class PixelWordAttention(nn.Module):
         self.attended = ClipProjection(channels=channels, plan=output_plan(attended, t), norm=norm)
         self.fused = ClipProjection(channels=channels, plan=output_plan(fused, t))
         self.dropout = nn.Dropout(dropout)
-        # What all positions share does not pass the norm: left out before, rounding stays small where words are alike.
+        # What all words share makes no choice among them, and what all positions share does not pass the norm.
         self.centred = norm == 'instance'
 
     def forward(self, x: Tensor, words: Tensor, mask: Tensor) -> Tensor:
@@ -143,12 +143,14 @@ class PixelWordAttention(nn.Module):
     def gather(self, query: Tensor, words: Tensor, mask: Tensor) -> WordMixture:
         """Sentence vector of every position, (R, T, h, w, C), as a mixture of values of the words. Where an instance
         norm follows, less one that all positions of a row share, which is then what zeros outside of the clip are."""
-        real = mask[..., None].to(words.dtype)  # E L 1
-        key, value = self.key(words) * real, self.value(words) * real  # masked after the projection, its bias too
-        border = None
-        if self.centred:
-            shared = value.sum(dim=1, keepdim=True) / real.sum(dim=1, keepdim=True).clamp(min=1)  # E 1 C
+        real, border = mask[..., None].to(words.dtype), None  # E L 1
+        value = self.value(words) * real  # masked after the projection, its bias too
+        if self.centred:  # before rounding hides what words differ by
+            counts = real.sum(dim=1, keepdim=True).clamp(min=1)  # E 1 1
+            words = words - (words * real).sum(dim=1, keepdim=True) / counts
+            shared = value.sum(dim=1, keepdim=True) / counts  # E 1 C
             value, border = (value - shared) * real, -shared[:, 0].to(query.dtype)
+        key = self.key(words) * real
         number, length, channels = value.shape
         heads, size = self.num_heads, query.shape[:-1]
         # R T h w C -> E heads S C/heads with the positions of all rows of an expression; E L C -> E heads L C/heads

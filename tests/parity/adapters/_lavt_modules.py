@@ -8,6 +8,7 @@ import torch
 
 from mmlvs.io.conversions.lavt import PIXEL_WORD_RULES, VLT_RULES
 from mmlvs.models.decoders import VLTDecoder
+from mmlvs.models.layers.pixel_word_attention import PixelWordAttention
 from mmlvs.registry import MODELS
 from mmlvs.utils import record_taps
 
@@ -35,6 +36,8 @@ def run_module(settings, inputs, source, dtype, named):
     words = tensor(inputs[named.get('text', 'text')], dtype).transpose(1, 2)  # B C L -> B L C
     with torch.no_grad():
         out = module(x, words, tensor(inputs[named.get('text_mask', 'text_mask')], 'bool'))
+        if isinstance(module, PixelWordAttention):
+            parts['key'] = _network.keys_of(module, words)
     return out.flatten(1, 3).numpy(), parts, name
 
 

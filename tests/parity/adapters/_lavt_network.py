@@ -171,11 +171,20 @@ FUSION_CHILDREN = {
                       project_mm_s='fused.branches.1')}
 
 
+def keys_of(module, words):
+    """Keys of words themselves, (B, L, C)."""
+    return torch.nn.functional.linear(words, module.key.weight, module.key.bias)
+
+
 def watch(module, children, prefix, got):
     """Record outputs of parts of a fusion module by their reference names."""
     parts = dict(module.named_modules())
     for theirs, ours in children.items():
         found = parts.get(ours)
+        if ours == 'key':  # the module projects what words differ by
+            module.register_forward_hook(
+                lambda owner, args, _, name=prefix + theirs: got.__setitem__(name, keys_of(owner, args[1])))
+            continue
         found = found[0] if isinstance(found, torch.nn.ModuleList) else found
         if found is not None:
             found.register_forward_hook(lambda _, __, out, name=prefix + theirs: got.__setitem__(name, out))
