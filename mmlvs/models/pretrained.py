@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmlvs.io.checkpoint import CheckpointError
-from mmlvs.io.conversion import OURS, Conversion, ConversionError, WeightFormat
+from mmlvs.io.conversion import OURS, Conversion, ConversionError, Rule, WeightFormat
 from mmlvs.io.conversions.backbones import fit_bias_table
 from mmlvs.io.weight_files import find_weights_file, read_weights
 from mmlvs.registry import WEIGHT_INITIALIZERS
@@ -23,19 +25,22 @@ class PretrainedExcept:
         checkpoint: file to start from.
         skip: regular expressions; tensors whose whole name matches one are not taken, though the file may hold them,
             in whatever shape. Each must match something.
+        rename: names of the file -> names of the module, regular expressions and replacements for whole names (a part
+            that starts as another one of the earlier network). Each must match something.
     """
 
-    def __init__(self, *, checkpoint: str, skip: Sequence[str]) -> None:
+    def __init__(self, *, checkpoint: str, skip: Sequence[str], rename: Mapping[str, str] | None = None) -> None:
         if isinstance(skip, str):
             raise TypeError(f'skip must be a list of regular expressions, found the single string {skip!r}')
-        self.settings = dict(checkpoint=checkpoint, skip=list(skip))
+        self.settings = dict(checkpoint=checkpoint, skip=list(skip), rename=dict(rename or {}))
 
     def __call__(self, module: nn.Module) -> None:
         """Fill ``module``."""
         load_pretrained(module, self.settings, OURS)
 
 
-_KEYS = {'Pretrained': {'type', 'checkpoint'}, 'PretrainedExcept': {'type', 'checkpoint', 'skip'}}
+_KEYS = {'Pretrained': ({'type', 'checkpoint'}, set()),  # needed, allowed besides
+         'PretrainedExcept': ({'type', 'checkpoint', 'skip'}, {'rename'})}
 
 
 def check_init_cfg(init_cfg: dict | None) -> dict | None:
@@ -47,10 +52,11 @@ def check_init_cfg(init_cfg: dict | None) -> dict | None:
     """
     if init_cfg is None:
         return None
-    if set(init_cfg) != _KEYS.get(init_cfg.get('type')) or isinstance(init_cfg.get('skip', []), str):
+    needed, allowed = _KEYS.get(init_cfg.get('type'), ({''}, set()))
+    if not needed <= set(init_cfg) <= needed | allowed or isinstance(init_cfg.get('skip', []), str):
         raise ValueError("init_cfg must be None (random start), dict(type='Pretrained', checkpoint='path/to/file') or "
-                         "dict(type='PretrainedExcept', checkpoint='path/to/file', skip=['names.*']), found "
-                         f'{dict(init_cfg)!r}')
+                         "dict(type='PretrainedExcept', checkpoint='path/to/file', skip=['names.*']), with "
+                         f"rename={{'theirs': 'ours'}} if names differ, found {dict(init_cfg)!r}")
     return init_cfg
 
 
@@ -78,6 +84,7 @@ def load_pretrained(module: nn.Module, init_cfg: Mapping[str, Any], form: Weight
         raise FileNotFoundError(f'{error}; {owner} needs it for its start. Fetch the file, or set init_cfg=None to '
                                 'start from random weights') from error
     try:
+        form = _renaming(form, content, init_cfg.get('rename') or {})
         result = form.convert(content, module.state_dict(), init_cfg.get('skip', ()), _fit(module))
     except ConversionError as error:
         raise CheckpointError(f'{path} does not fit {owner}: {error}') from error
@@ -85,6 +92,20 @@ def load_pretrained(module: nn.Module, init_cfg: Mapping[str, Any], form: Weight
     module.load_state_dict(state, strict=False)  # what may be missing was checked
     print_log(f'{owner} starts from {find_weights_file(path)}: {result.summary()}', logger='current')
     return result
+
+
+def _renaming(form: WeightFormat, content: Any, names: Mapping[str, str]) -> WeightFormat:
+    """The format with further rules, tried before its own.
+
+    Raises:
+        ConversionError: a rule that no tensor of the file follows.
+    """
+    tensors, _ = form.tensors(content)
+    for pattern in names:
+        if not any(re.fullmatch(pattern, name) for name in tensors):
+            raise ConversionError(f'rename {pattern!r} matches no tensor of the file, which has such as '
+                                  f'{sorted(tensors)[:3]}')
+    return replace(form, rules=(*(Rule(*pair) for pair in names.items()), *form.rules))
 
 
 def _fit(module: nn.Module) -> Callable[[str, Tensor], Tensor]:

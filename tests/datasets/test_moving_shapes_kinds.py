@@ -8,6 +8,7 @@ import pytest
 from mmlvs.datasets import RefYouTubeVOSDataset
 from mmlvs.datasets.moving_shapes import MovingShapesSettings, generate, make_video, write_kinds
 from mmlvs.datasets.moving_shapes.kinds import draw_kinds, kinds_of, truth_of
+from mmlvs.datasets.moving_shapes.scene import SHAPES
 from mmlvs.datasets.moving_shapes.video import meta_entry
 from tests.tools.loading import load_tool
 
@@ -61,6 +62,15 @@ def test_file_keeps_sentences_of_the_types_and_is_read(root):
     layout = dict(expressions='meta_expressions/{split}/looks.json', without={})
     dataset = RefYouTubeVOSDataset(data_root=root, layout=layout, unit='video', clip_length=1)
     assert sum(len(entry['expressions']) for entry in json.loads(first)['videos'].values()) == len(dataset.texts())
+
+
+def test_kinds_of_one_attribute_alone(root):
+    path = write_kinds(root, types=('appearance', ), attributes=('shape', ), most=9, only_kinds=True, name='shapes')
+    for entry in json.loads(path.read_text())['videos'].values():
+        texts = [one['exp'] for one in entry['expressions'].values()]
+        assert 2 <= len(texts) == len(set(texts)) and all(text.split()[1] in SHAPES for text in texts)
+    with pytest.raises(ValueError, match='attributes .*weight.* expected some of'):
+        write_kinds(root, attributes=('weight', ))
 
 
 def test_command(root, capsys):

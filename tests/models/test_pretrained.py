@@ -27,8 +27,10 @@ def test_only_a_checkpoint_may_be_named():
     assert check_init_cfg(good) == good
     but = {'type': 'PretrainedExcept', 'checkpoint': 'a.pth', 'skip': ['a.*']}
     assert check_init_cfg(but) == but
+    more = {**but, 'rename': {'b': 'a'}}
+    assert check_init_cfg(more) == more
     for bad in ({'type': 'Kaiming', 'layer': 'Conv2d'}, {'type': 'Pretrained'}, {**good, 'prefix': 'backbone.'},
-                {**good, 'skip': ['a.*']}, {**but, 'skip': 'a.*'}, {'checkpoint': 'a.pth'}):
+                {**good, 'skip': ['a.*']}, {**good, 'rename': {}}, {**but, 'skip': 'a.*'}, {'checkpoint': 'a.pth'}):
         with pytest.raises(ValueError, match='init_cfg must be'):
             check_init_cfg(bad)
 
@@ -120,6 +122,17 @@ def test_the_rule_is_an_initialiser_like_others(tmp_path):
     assert torch.equal(layer.weight, torch.ones(2, 2)) and torch.equal(layer.bias, bias)
     with pytest.raises(TypeError, match='list of regular expressions'):
         WEIGHT_INITIALIZERS.build(dict(type='PretrainedExcept', checkpoint='a.pth', skip='bias'))
+
+
+def test_a_part_may_start_as_another_one(tmp_path):
+    torch.save({'0.weight': torch.ones(2, 2), '0.bias': torch.ones(2)}, tmp_path / 'layer.pth')
+    layers = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    start = dict(type='PretrainedExcept', checkpoint=str(tmp_path / 'layer.pth'), skip=[r'0\..*'])
+    first = layers[0].weight.clone()
+    WEIGHT_INITIALIZERS.build(dict(start, rename={r'0\.(.*)': r'1.\1'}))(layers)
+    assert torch.equal(layers[1].weight, torch.ones(2, 2)) and torch.equal(layers[0].weight, first)
+    with pytest.raises(CheckpointError, match="rename '2.*' matches no tensor of the file"):
+        WEIGHT_INITIALIZERS.build(dict(start, rename={'2.*': '1'}))(layers)
 
 
 def test_a_stage_that_does_not_fit_is_refused(tmp_path):

@@ -1,5 +1,7 @@
 import csv
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -41,6 +43,15 @@ def test_another_network_is_no_plain_form(benchmark, tmp_path, capsys):
                        '    model.class_heads[0].bias.data += 1\n    return model\n')
     assert benchmark.main(['model', *SMALL, *CLIP, '--baseline', f'{factory}:other']) == 1
     assert 'not the same network' in capsys.readouterr().err
+
+
+def test_the_command_finds_plain_forms_that_share_code(tmp_path):
+    command = [sys.executable, 'tools/analysis_tools/benchmark.py', 'model', '--config',
+               'configs/lavt/lavt_tiny_1xb8-640i_moving-shapes-easy.py', '--baseline', 'plain', '--shape', '1', '40',
+               '48', '--modes', 'forward', '--repeats', '1', '--warmup', '0']
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    assert 'largest difference' in run.stdout
 
 
 @pytest.mark.parametrize(('baseline', 'message'), [

@@ -66,6 +66,8 @@ def build_models(args: argparse.Namespace) -> dict[str, nn.Module]:
                                  'the source repository only; leave --baseline out to measure the model alone, or '
                                  'name another config')
         factory = f'{file}:plain_form'
+        if str(ROOT) not in sys.path:  # plain forms import each other as tests.plain
+            sys.path.append(str(ROOT))
     elif ':' not in factory:
         raise BenchmarkError(f'--baseline {factory}: expected a config (CONFIG.py), "plain", or FILE.py:FUNCTION')
     return models | {'baseline': load_factory(factory)(models['model'])}

@@ -4,7 +4,8 @@ its own, meta_expressions/<split>/<name>.json, which a config names under `layou
     python tools/dataset_converters/make_shape_kinds.py data/moving-shapes-full --name looks \
         --types appearance position relation
 
-The file holds the data set's sentences of these types too. See mmlvs/datasets/moving_shapes/kinds.py.
+The file holds the data set's sentences of these types too, unless --only-kinds; see the module `kinds` of
+mmlvs.datasets.moving_shapes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import sys
 
 from mmlvs.datasets.moving_shapes import write_kinds
-from mmlvs.datasets.moving_shapes.truth import CLUE_TYPES
+from mmlvs.datasets.moving_shapes.truth import ATTRIBUTES, CLUE_TYPES
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -21,6 +22,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('root', help='folder of the data set')
     parser.add_argument('--split', default='train')
     parser.add_argument('--types', nargs='+', choices=CLUE_TYPES, default=list(CLUE_TYPES))
+    parser.add_argument('--attributes', nargs='+', choices=ATTRIBUTES, default=list(ATTRIBUTES),
+                        help='by which kinds of appearance are told')
+    parser.add_argument('--only-kinds', action='store_true', help="without the data set's own sentences")
     parser.add_argument('--most', type=int, default=3, metavar='NUMBER', help='sentences about kinds for each video')
     parser.add_argument('--name', default='kinds', help='of the file, without suffix')
     return parser.parse_args(arguments)
@@ -29,7 +33,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     try:
-        path = write_kinds(args.root, split=args.split, types=args.types, most=args.most, name=args.name)
+        path = write_kinds(args.root, split=args.split, types=args.types, attributes=args.attributes, most=args.most,
+                           only_kinds=args.only_kinds, name=args.name)
     except (ValueError, FileNotFoundError) as error:
         print(f'make_shape_kinds: {error}', file=sys.stderr)
         return 1

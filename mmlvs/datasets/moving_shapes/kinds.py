@@ -40,9 +40,10 @@ from mmlvs.io.atomic import write_json
 Kind = tuple[str, str, int]  # type, sentence, bit field of the objects
 
 
-def kinds_of(truth: Truth) -> Iterator[Kind]:
-    """All kinds of a video that are clear for each of its objects, fit one of them at least, and not all of them."""
-    for kind_type, text, clues in _worded(truth):
+def kinds_of(truth: Truth, attributes: Sequence[str] = ATTRIBUTES) -> Iterator[Kind]:
+    """All kinds of a video that are clear for each of its objects, fit one of them at least, and not all of them;
+    appearances by one or two of the ``attributes``."""
+    for kind_type, text, clues in _worded(truth, attributes):
         true, false = truth.everyone, 0
         for clue in clues:
             true, false = true & clue.true, false | clue.false
@@ -50,9 +51,9 @@ def kinds_of(truth: Truth) -> Iterator[Kind]:
             yield kind_type, text, true
 
 
-def _worded(truth: Truth) -> Iterator[tuple[str, str, tuple[Clue, ...]]]:
+def _worded(truth: Truth, attributes: Sequence[str]) -> Iterator[tuple[str, str, tuple[Clue, ...]]]:
     looks = {tuple((name, getattr(record, name)) for name in names)
-             for record in truth.records for size in (1, 2) for names in combinations(ATTRIBUTES, size)}
+             for record in truth.records for size in (1, 2) for names in combinations(attributes, size)}
     for look in sorted(looks):
         clues = tuple(truth.appearance(*pair) for pair in look)
         yield 'appearance', noun_phrase(clues, 'object').replace('the ', 'every ', 1), clues
@@ -69,12 +70,13 @@ def _worded(truth: Truth) -> Iterator[tuple[str, str, tuple[Clue, ...]]]:
                 yield 'relation', text, (truth.relation(value, anchor, description), )
 
 
-def draw_kinds(rng: np.random.Generator, truth: Truth, *, types: Sequence[str], most: int) -> list[Kind]:
+def draw_kinds(rng: np.random.Generator, truth: Truth, *, types: Sequence[str], most: int,
+               attributes: Sequence[str] = ATTRIBUTES) -> list[Kind]:
     """At most ``most`` different kinds of a video: the types in turn from a random one on, within a type at random.
 
     A type of which none is left is passed over.
     """
-    found = list(kinds_of(truth))
+    found = list(kinds_of(truth, attributes))
     left = {name: [kind for kind in found if kind[0] == name] for name in types}
     turn, drawn = list(np.roll(list(types), int(rng.integers(len(types))))), []
     while len(drawn) < most and any(left.values()):
@@ -96,7 +98,8 @@ def truth_of(entry: dict, *, height: int, width: int) -> Truth:
     return Truth(records=records, height=height, width=width, min_area=MIN_VISIBLE * height * width)
 
 
-def write_kinds(root: str | Path, *, split: str = 'train', types: Sequence[str] = CLUE_TYPES, most: int = 3,
+def write_kinds(root: str | Path, *, split: str = 'train', types: Sequence[str] = CLUE_TYPES,
+                attributes: Sequence[str] = ATTRIBUTES, most: int = 3, only_kinds: bool = False,
                 name: str = 'kinds') -> Path:
     """Write ``meta_expressions/<split>/<name>.json``: the sentences of a split that are of the given types, followed by
     up to ``most`` sentences about kinds for each video. The same settings give the same file.
@@ -105,19 +108,22 @@ def write_kinds(root: str | Path, *, split: str = 'train', types: Sequence[str] 
         root: folder of a finished data set of moving shapes in the form with sentences.
         split: of the data set.
         types: types of clues, for both sorts of sentences.
+        attributes: by which kinds of appearance are told: some of size, color, shape.
         most: sentences about kinds for each video.
+        only_kinds: leave the data set's own sentences out.
         name: of the file; not that of the data set's own sentences.
 
     Returns:
         Path: the file.
 
     Raises:
-        ValueError: unknown types, a bad number or name.
+        ValueError: unknown types or attributes, a bad number or name.
         FileNotFoundError: there is no such data set.
     """
     root = Path(root)
-    if unknown := sorted(set(types) - set(CLUE_TYPES)):
-        raise ValueError(f'types {unknown}: expected some of {list(CLUE_TYPES)}')
+    for what, given, known in (('types', types, CLUE_TYPES), ('attributes', attributes, ATTRIBUTES)):
+        if unknown := sorted(set(given) - set(known)):
+            raise ValueError(f'{what} {unknown}: expected some of {list(known)}')
     if not types or most < 0 or name == 'meta_expressions':
         raise ValueError(f'expected at least one type, found {list(types)}; a number of at least 0, found {most}; and '
                          f"another name than 'meta_expressions', found {name!r}")
@@ -130,9 +136,9 @@ def write_kinds(root: str | Path, *, split: str = 'train', types: Sequence[str] 
     settings, videos = state['settings'], {}
     for video, entry in sentences['videos'].items():
         truth = truth_of(meta['videos'][video], height=settings['height'], width=settings['width'])
-        kept = [one for one in entry['expressions'].values() if one['clue_type'] in types]
+        kept = [one for one in entry['expressions'].values() if one['clue_type'] in types and not only_kinds]
         rng = np.random.default_rng(int(hashlib.sha256(f'{settings["seed"]}/{video}'.encode()).hexdigest()[:16], 16))
-        for kind_type, text, objects in draw_kinds(rng, truth, types=types, most=most):
+        for kind_type, text, objects in draw_kinds(rng, truth, types=types, most=most, attributes=attributes):
             members = [str(i + 1) for i in range(len(truth.records)) if objects >> i & 1]
             kept.append(dict(exp=text, obj_id=members, clue_type=kind_type))
         if kept:

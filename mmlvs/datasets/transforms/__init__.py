@@ -6,7 +6,13 @@ from mmlvs.datasets.transforms.geometry import MarkVisible, RandomCropClip, Rand
 from mmlvs.datasets.transforms.loading import LoadFrames, LoadMasks
 from mmlvs.datasets.transforms.photometric import PhotometricDistortClip
 from mmlvs.datasets.transforms.pseudo_clip import DrawExpression, PseudoClip, RepeatFrame
-from mmlvs.datasets.transforms.sampling import DrawKeyFrames, SampleClip, SampleLocalGlobalFrames, SampleWindow
+from mmlvs.datasets.transforms.sampling import (
+    DrawKeyFrames,
+    SampleClip,
+    SampleLocalGlobalFrames,
+    SampleSpreadFrames,
+    SampleWindow,
+)
 from mmlvs.datasets.transforms.streams import LoadLookAhead, LoadStream
 from mmlvs.datasets.transforms.text import CleanText
 
@@ -33,5 +39,6 @@ __all__ = [
     'ResizeClip',
     'SampleClip',
     'SampleLocalGlobalFrames',
+    'SampleSpreadFrames',
     'SampleWindow',
 ]

@@ -179,6 +179,33 @@ class SampleClip(ClipTransform):
 
 
 @TRANSFORMS.register_module()
+class SampleSpreadFrames(ClipTransform):
+    """Takes every n-th frame of the whole video from a drawn one on, n the smallest step that leaves at most
+    ``num_frames``. A video of ``n * num_frames`` frames gives ``num_frames`` of them.
+
+    Args:
+        num_frames: most frames of the clip; a video of fewer frames is taken whole.
+    """
+
+    def __init__(self, *, num_frames: int) -> None:
+        _check_frames(num_frames)
+        self.num_frames = num_frames
+
+    def transform(self, results: Results) -> Results:
+        """Narrow the listed frames to the clip.
+
+        Raises:
+            ValueError: an item with one annotated frame, which the clip may lack.
+        """
+        if 'key_frame' in results:
+            raise ValueError(f"SampleSpreadFrames: data set {results['dataset']!r} has one annotated frame per item; "
+                             'take SampleWindow')
+        length = len(results['frame_ids'])
+        step = -(-length // self.num_frames)
+        return take_frames(results, range(int(results['rng'].integers(step)), length, step))
+
+
+@TRANSFORMS.register_module()
 class SampleWindow(ClipTransform):
     """Takes the window around the start frame, clamped to the video; see :func:`centred_window` (A2D, JHMDB).
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmlvs.models.layers.resized_convolution import add_resized_convolution, resize_aligned
+from mmlvs.models.layers.winograd import LEAST_TILES, TiledKernel, number_of_tiles, tiles_are_faster
 from mmlvs.registry import MODELS
 from mmlvs.utils import tap
 
@@ -22,6 +23,7 @@ class ConvBNReLU(nn.Sequential):
         super().__init__(
             nn.Conv2d(in_channels, out_channels, kernel, padding=dilation * (kernel // 2), dilation=dilation,
                       bias=False), nn.BatchNorm2d(out_channels), nn.ReLU())
+        self._kept: tuple | None = None
 
     def forward(self, x: Tensor, coarse: Tensor | None = None) -> Tensor:
         """Args:
@@ -32,15 +34,45 @@ class ConvBNReLU(nn.Sequential):
             Tensor: (N, C_out, h, w).
         """
         conv, norm, _ = self
-        weight, bias = conv.weight, None
-        if not norm.training:
-            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-            weight, bias = weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
         before = 0 if coarse is None else coarse.shape[1]
-        y = F.conv2d(x, weight[:, before:], bias, padding=conv.padding, dilation=conv.dilation)
+        weight, bias = (conv.weight, None) if norm.training else self.fixed()
+        same = conv.kernel_size == (3, 3) and conv.dilation == (1, 1)
+        if same and not norm.training and tiles_are_faster(x, weight[:, before:], number_of_tiles(*x.shape[-2:]),
+                                                            LEAST_TILES):
+            y = self._tiled(weight, before)(x, bias)
+        else:
+            y = F.conv2d(x, weight[:, before:], bias, padding=conv.padding, dilation=conv.dilation)
         if coarse is not None:
             y = add_resized_convolution(y, coarse, weight[:, :before])
         return F.relu(norm(y) if norm.training else y, inplace=True)
+
+    def fixed(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the convolution with the norm's statistics in them. Without gradients they are kept until
+        one of the tensors that they are made of changes."""
+        conv, norm, _ = self
+        parts = conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or any(part.is_inference() for part in parts):
+            return self._folded(*parts)
+        state = [(part.data_ptr(), part._version, part.dtype) for part in parts]
+        if self._kept is None or self._kept[0] != state:
+            with torch.inference_mode(False), torch.no_grad():
+                self._kept = state, self._folded(*parts), {}
+        return self._kept[1]
+
+    def _folded(self, weight: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor):
+        scale = scale * torch.rsqrt(variance + self[1].eps)
+        return weight * scale[:, None, None, None], shift - mean * scale
+
+    def _tiled(self, weight: Tensor, before: int) -> TiledKernel:
+        """The kernel of channels from ``before`` on."""
+        kept = {} if self._kept is None or self._kept[1][0] is not weight else self._kept[2]
+        if before not in kept:
+            kept[before] = TiledKernel(weight[:, before:])
+        return kept[before]
+
+    def __getstate__(self) -> dict:
+        """Without what is kept, for copies and pickles."""
+        return {**self.__dict__, '_kept': None}
 
 
 @MODELS.register_module()

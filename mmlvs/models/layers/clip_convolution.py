@@ -9,6 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlvs.models.layers.winograd import (
+    LEAST_CLIP_TILES,
+    convolve_clip_by_tiles,
+    number_of_tiles,
+    tiles_are_faster,
+)
+
 Kernel = tuple[int, int, int]
 POINT: Kernel = (1, 1, 1)
 NORMS = ('instance', 'batch', 'layer', 'none')
@@ -73,6 +80,9 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Kernel) -
         x = x.squeeze(1).permute(0, 3, 1, 2)  # B 1 h w C -> B C h w
         x = F.conv2d(x, weight[:, :, weight.shape[2] // 2], bias, padding=padding[1:])
         return x.permute(0, 2, 3, 1).unsqueeze(1)  # B C' h w -> B 1 h w C'
+    if weight.shape[3:] == (3, 3) and padding == (weight.shape[2] // 2, 1, 1) and tiles_are_faster(
+            x, weight, len(x) * x.shape[1] * number_of_tiles(*x.shape[2:4]), LEAST_CLIP_TILES):
+        return convolve_clip_by_tiles(x, weight, bias)
     x = x.permute(0, 4, 1, 2, 3)  # B T h w C -> B C T h w
     if weight.numel() > x.numel():  # the smaller one of the two is copied, as both must have channels last or first
         x = x.contiguous()

@@ -22,7 +22,8 @@ def resize_aligned(x: Tensor, size: Size) -> Tensor:
 
 
 def add_resized_convolution(y: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """``y + F.conv2d(resize_aligned(x, size of y), weight, padding=1)``, whichever way is faster.
+    """``y + F.conv2d(resize_aligned(x, size of y), weight, padding=1)``, whichever way is faster. With gradients it is
+    this one: the other makes many small tensors.
 
     Args:
         y: (N, O, H, W); may be overwritten.
@@ -33,10 +34,8 @@ def add_resized_convolution(y: Tensor, x: Tensor, weight: Tensor) -> Tensor:
         Tensor: (N, O, H, W).
     """
     size = tuple(y.shape[-2:])
-    if x.device.type != 'cpu' or _share(x.shape[1:], size) >= WORTH:
+    if x.device.type != 'cpu' or torch.is_grad_enabled() or _share(x.shape[1:], size) >= WORTH:
         return y.add_(F.conv2d(resize_aligned(x, size), weight, padding=1))
-    if torch.is_grad_enabled():
-        return y.add_(torch.cat(list(convolve_then_resize(x, weight, size)), dim=1))
     start = 0
     for part in convolve_then_resize(x, weight, size):
         y[:, start:start + part.shape[1]] += part

@@ -102,6 +102,14 @@ class PretrainedTextEncoder(BaseModule):
         if self.tokenizer.needs_vocabulary:
             self.tokenizer.build_vocabulary(texts)
 
+    def extend_vocabulary(self, texts: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Words of further annotations for a tokenizer that has learnt its own, if their embeddings can be trained:
+        those taken, and those for which there is no room. Other tokenizers know parts of all words."""
+        embeddings = self.model.get_input_embeddings().weight
+        if not hasattr(self.tokenizer, 'extend_vocabulary') or not embeddings.requires_grad:
+            return [], []
+        return self.tokenizer.extend_vocabulary(texts)
+
     def forward(self, texts: Sequence[str]) -> TextFeatures:
         """Features of expressions.
 

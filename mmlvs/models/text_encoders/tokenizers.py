@@ -179,14 +179,34 @@ class WordTokenizer(nn.Module):
             ValueError: no words in the texts.
             RuntimeError: there is another vocabulary already (embeddings belong to it).
         """
-        counts = Counter(word for text in texts for word, _, _ in self._words(text))
-        if not counts:
+        ranked = self._ranked(texts)[:self.max_size - len(self.special)]
+        if not ranked:
             raise ValueError('expected texts with words to build a vocabulary from, found none')
-        ranked = sorted(counts, key=lambda word: (-counts[word], word))[:self.max_size - len(self.special)]
         if self._ids and self.vocabulary != ranked:
             raise RuntimeError(f'there is a vocabulary of {len(self._ids)} words already, and the embeddings belong to '
                                'it; build a new model to learn another one')
         self._set(ranked)
+
+    def extend_vocabulary(self, texts: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Learn further words of other annotations, behind those that are known and while there is room.
+
+        Returns:
+            The words that were taken, and those for which there was no room.
+
+        Raises:
+            RuntimeError: there is no vocabulary.
+        """
+        if not self._ids:
+            raise RuntimeError('there is no vocabulary to extend; call build_vocabulary(texts)')
+        new = [word for word in self._ranked(texts) if word not in self._ids]
+        room = self.max_size - len(self.special) - len(self._ids)
+        self._set([*self._ids, *new[:room]])
+        return new[:room], new[room:]
+
+    def _ranked(self, texts: Iterable[str]) -> list[str]:
+        """Different words of texts, the most frequent ones first, ties in alphabetical order."""
+        counts = Counter(word for text in texts for word, _, _ in self._words(text))
+        return sorted(counts, key=lambda word: (-counts[word], word))
 
     def _set(self, words: Sequence[str]) -> None:
         self._ids = {word: i for i, word in enumerate(words, start=len(self.special))}

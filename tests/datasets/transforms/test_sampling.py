@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmlvs.datasets.transforms import DrawKeyFrames, SampleClip, SampleLocalGlobalFrames, SampleWindow
+from mmlvs.datasets.transforms import (
+    DrawKeyFrames,
+    SampleClip,
+    SampleLocalGlobalFrames,
+    SampleSpreadFrames,
+    SampleWindow,
+)
 from mmlvs.datasets.transforms.sampling import (
     centred_window,
     consecutive_frames,
@@ -76,6 +82,17 @@ def test_transforms_narrow_all_lists_together():
         assert len(got['frame_ids']) == 6 and got['key_frames'] == list(range(6))
         assert got['frame_ids'] == [f'{t:05d}' for t in got['frame_index']]
         assert got['frame_paths'] == [f'{n}.jpg' for n in got['frame_ids']]
+
+
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 5))
+def test_spread_frames(length, num_frames, seed):
+    frames = SampleSpreadFrames(num_frames=num_frames).transform(_results(length, seed=seed))['frame_index']
+    steps = set(np.diff(frames))
+    assert 1 <= len(frames) <= num_frames and len(steps) <= 1 and frames[-1] < length
+    step = -(-length // num_frames)
+    assert steps <= {step} and frames[0] < step and frames[-1] + step >= length
+    with pytest.raises(ValueError, match='take SampleWindow'):
+        SampleSpreadFrames(num_frames=4).transform(dict(_results(9), key_frame=2, dataset='A2D'))
 
 
 def test_reversed_clips():

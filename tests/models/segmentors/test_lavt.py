@@ -86,6 +86,22 @@ def test_key_frames_and_portions(video):
         model.forward_clip(frames, text, rows[:2])
 
 
+@pytest.mark.parametrize('most', [2, 3, 5])
+def test_long_clips_may_be_seen_in_turns(most):
+    model = build(True, most_frames=most).double().eval()
+    frames = torch.randn(1, 5, 3, 40, 52, dtype=torch.float64)
+    text, row = model.encode_text(TEXTS[:1]), torch.tensor([0])
+    step = -(-5 // most)
+    with torch.no_grad():
+        found = model.forward_clip(frames, text, row)
+        for start in range(step):
+            torch.testing.assert_close(found[:, start::step], model.forward_clip(frames[:, start::step], text, row))
+        model.train()
+        assert model.forward_clip(frames, text, row).shape == found.shape
+    with pytest.raises(ValueError, match='most_frames must be at least 1'):
+        build(True, most_frames=0)
+
+
 @pytest.mark.parametrize(('space', 'size'), [('original', (60, 78)), ('network', (40, 52))])
 def test_predictions(space, size):
     model = build(mask_space=space, probabilities=True).eval()

@@ -100,6 +100,16 @@ def test_need_of_a_vocabulary_ends_when_it_is_built_or_loaded(words):
     assert not other.needs_vocabulary and not PretrainedTokenizer(path='').needs_vocabulary
 
 
+def test_further_words_come_behind_the_known_ones():
+    tokenizer = WordTokenizer(max_size=8)
+    with pytest.raises(RuntimeError, match='no vocabulary to extend'):
+        tokenizer.extend_vocabulary(['red'])
+    tokenizer.build_vocabulary(['red box', 'red'])
+    assert tokenizer.extend_vocabulary(['box', 'blue blue cat', 'ant']) == (['blue', 'ant'], ['cat'])
+    assert tokenizer.vocabulary == ['red', 'box', 'blue', 'ant']
+    assert tokenizer.extend_vocabulary(['ant', 'red']) == ([], [])
+
+
 def test_use_without_vocabulary_and_a_second_one_are_errors(words):
     with pytest.raises(RuntimeError, match='no vocabulary: call build_vocabulary'):
         WordTokenizer(max_size=9)(['a dog'])

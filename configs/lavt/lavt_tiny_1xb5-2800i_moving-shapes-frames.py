@@ -1,12 +1,13 @@
-# Single frames of the full level of moving shapes: looks, places and relations. Motion does not show in them, so that
-# sentences about it are left out. Sentences about kinds ("every star", "every object on the left") teach what the words
-# mean, as class labels do in the training that the backbones of the released models have behind them:
+# Single frames of the full level of moving shapes: looks, places and relations, after `..._moving-shapes-names.py`.
+# Motion does not show in them, so that sentences about it are left out.
 #   python tools/dataset_converters/make_shape_kinds.py data/moving-shapes-full --name looks --most 2 \
 #       --types appearance position relation
 # and the same with `--split valid --most 0` and `--split test --most 0` for the sentences that are scored.
 _base_ = ['../_base_/models/lavt_tiny.py', '../_base_/datasets/moving_shapes.py', '../_base_/default_runtime.py']
 
-max_iters = 4000
+load_from = 'work_dirs/lavt_tiny_1xb8-600i_moving-shapes-names/iter_600.pth'
+
+max_iters = 2800
 short_side = 112  # four rows of windows at stride 4, none of them padded
 train_pipeline = [
     dict(type='SampleLocalGlobalFrames', num_frames=1),
