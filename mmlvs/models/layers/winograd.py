@@ -20,8 +20,8 @@ POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)
 """Where tile and kernel are evaluated, besides infinity. With these, rounding is about that of the sliding kernel; with
 the usual (0, 1, -1, 2, -2) it is three times as large."""
 LEAST_CHANNELS, LEAST_TILES, LEAST_CLIP_TILES = 128, 49, 150
-"""Below these the sliding kernel is faster. For clips the kernel is evaluated anew every time, which pays for more tiles
-alone."""
+"""Below these the sliding kernel is faster. For clips the kernel is evaluated anew every time, which pays for more
+tiles alone."""
 TILES_AT_ONCE, CLIP_TILES_AT_ONCE, CHANNELS_AT_ONCE = 2048, 8192, 128
 """Tiles and channels that are computed together: bounds of what lies between, 36 values for each pair of them."""
 
