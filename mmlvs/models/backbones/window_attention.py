@@ -106,14 +106,16 @@ def shift_mask(window: Triple, shift: Triple, last: tuple[bool, bool, bool], dev
     return torch.where(region[:, None] == region[None, :], 0.0, MASKED_LOGIT).float()
 
 
-def _groups(counts: Triple, shift: Triple) -> Iterator[tuple[tuple[slice, ...], tuple[bool, bool, bool]]]:
-    """Blocks of a grid of windows that share one shift mask: (slices of the grid, which axes are at their end)."""
+def _groups(size: Triple, window: Triple, shift: Triple) -> Iterator[tuple[tuple[slice, ...], tuple[bool, bool, bool]]]:
+    """Blocks of the grid of windows over a map that share one shift mask, and as far as possible their padding: (slices
+    of the grid, which axes are at their end)."""
     choices = []
-    for count, moved in zip(counts, shift, strict=True):
-        if not moved:
-            choices.append([(slice(None), False)])
+    for n, length, moved in zip(size, window, shift, strict=True):
+        count = -(-n // length)
+        if not moved and n % length == 0:
+            choices.append([(slice(0, count), False)])
         elif count == 1:
-            choices.append([(slice(None), True)])
+            choices.append([(slice(0, 1), True)])
         else:
             choices.append([(slice(0, count - 1), False), (slice(count - 1, count), True)])
     for choice in itertools.product(*choices):
@@ -121,14 +123,8 @@ def _groups(counts: Triple, shift: Triple) -> Iterator[tuple[tuple[slice, ...], 
         yield slices, last
 
 
-@_kept
-def window_tokens(batch: int, size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
-    """Tokens of ``batch`` maps of ``size`` (T, h, w) in the order of their windows, padded at the ends and shifted.
-    Windows that share a shift mask (see :func:`_groups`) follow each other, those of all maps together.
-
-    Returns:
-        Tensor: int64 (batch * nt * nh * nw * N,), index of a token among those of all maps; -1 for padding.
-    """
+def _tokens_of_groups(size: Triple, window: Triple, shift: Triple, device: torch.device) -> list[Tensor]:
+    """Tokens of a map of ``size`` (T, h, w) in the windows of each group, (windows, N); -1 for padding."""
     tokens = torch.arange(math.prod(size), device=device).view(size)
     pad = [-n % length for n, length in zip(size, window, strict=True)]
     tokens = F.pad(tokens, (0, pad[2], 0, pad[1], 0, pad[0]), value=-1)
@@ -136,9 +132,24 @@ def window_tokens(batch: int, size: Triple, window: Triple, shift: Triple, devic
     for axis, length in enumerate(window):
         tokens = tokens.unflatten(2 * axis, (-1, length))
     tokens = tokens.permute(0, 2, 4, 1, 3, 5).flatten(3)  # nt wt nh wh nw ww -> nt nh nw N
-    start = torch.arange(batch, device=device)[:, None] * math.prod(size)
-    groups = [tokens[place].flatten()[None] for place, _ in _groups(tokens.shape[:3], shift)]
-    return torch.cat([torch.where(group < 0, -1, group + start).flatten() for group in groups])
+    return [tokens[place].flatten(0, 2) for place, _ in _groups(size, window, shift)]
+
+
+def _of_all_maps(tokens: Tensor, batch: int, size: Triple) -> Tensor:
+    """Tokens of one map (windows, n) among those of ``batch`` maps, (batch * windows * n,)."""
+    start = torch.arange(batch, device=tokens.device)[:, None, None] * math.prod(size)
+    return torch.where(tokens < 0, -1, tokens + start).flatten()
+
+
+@_kept
+def window_tokens(batch: int, size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
+    """Tokens of ``batch`` maps of ``size`` (T, h, w) in the order of their windows, padded at the ends and shifted.
+    Windows of a group (see :func:`_groups`) follow each other, those of all maps together.
+
+    Returns:
+        Tensor: int64 (batch * nt * nh * nw * N,), index of a token among those of all maps; -1 for padding.
+    """
+    return torch.cat([_of_all_maps(tokens, batch, size) for tokens in _tokens_of_groups(size, window, shift, device)])
 
 
 @_kept
@@ -149,10 +160,28 @@ def padding_rows(batch: int, size: Triple, window: Triple, shift: Triple, device
 
 
 @_kept
+def group_queries(size: Triple, window: Triple, shift: Triple, group: int, device: torch.device) -> Tensor:
+    """Tokens of a window that are no padding in every window of a group: nobody asks for what the others attend to.
+
+    Returns:
+        Tensor: int64 (at most N,), ascending.
+    """
+    place, _ = next(itertools.islice(_groups(size, window, shift), group, None))
+    real = [[k for k in range(length)
+             if any([(length * c + k + moved) % (length * -(-n // length)) < n for c in range(part.start, part.stop)])]
+            for n, length, moved, part in zip(size, window, shift, place, strict=True)]  # tokens along each axis
+    _, height, width = window
+    asked = [(t * height + y) * width + x for t in real[0] for y in real[1] for x in real[2]]
+    return torch.tensor(asked, device=device)
+
+
+@_kept
 def window_places(batch: int, size: Triple, window: Triple, shift: Triple, device: torch.device) -> Tensor:
-    """The way back: where among the windows each token is, int64 (batch * T * h * w,)."""
-    tokens = window_tokens(batch, size, window, shift, device)
-    number = batch * math.prod(size)
+    """The way back: where among the queries of all windows each token is, int64 (batch * T * h * w,)."""
+    groups = _tokens_of_groups(size, window, shift, device)
+    asked = [_of_all_maps(tokens[:, group_queries(size, window, shift, k, device)], batch, size)
+             for k, tokens in enumerate(groups)]
+    tokens, number = torch.cat(asked), batch * math.prod(size)
     places = tokens.new_empty(number + 1)  # padding goes to the last one
     return places.scatter_(0, tokens % (number + 1), torch.arange(len(tokens), device=device))[:number]
 
@@ -211,20 +240,22 @@ class WindowAttention(nn.Module):
         return self.proj(y.index_select(0, window_places(*layout))).view(x.shape)
 
     def _attend(self, x: Tensor, batch: int, size: Triple, window: Triple, shift: Triple) -> Tensor:
-        """Attention within windows, (windows*N, 3*C) -> (windows*N, C), in groups of windows that share one mask."""
+        """Attention within windows, (windows*N, 3*C) -> (queries, C), in groups of windows that share one mask. What
+        is padding in all windows of a group is no query there."""
         tokens, channels = math.prod(window), x.shape[1] // 3
         # (windows*N, 3*C) -> 3 x (windows, heads, N, C/heads), the layout that fused attention takes
         q, k, v = x.view(-1, tokens, 3, self.num_heads, channels // self.num_heads).permute(2, 0, 3, 1, 4)
         bias = self._bias(tokens, q.dtype, window if self.true_offsets else None)
-        counts = tuple(-(-n // length) for n, length in zip(size, window, strict=True))
         results, start = [], 0
-        for place, last in _groups(counts, shift):
-            number = batch * math.prod([len(range(n)[part]) for n, part in zip(counts, place, strict=True)])
+        for number, (place, last) in enumerate(_groups(size, window, shift)):
+            group = slice(start, start + batch * math.prod(part.stop - part.start for part in place))
             mask = bias + shift_mask(window, shift, last, x.device).to(bias.dtype) if any(last) else bias
-            group = slice(start, start + number)
-            found = F.scaled_dot_product_attention(q[group], k[group], v[group], attn_mask=mask)
-            results.append(found.transpose(1, 2).reshape(-1, channels))  # (n, heads, N, d) -> (n*N, C)
-            start += number
+            query, asked = q[group], group_queries(size, window, shift, number, x.device)
+            if len(asked) < tokens:
+                query, mask = query.index_select(2, asked), mask.index_select(2, asked)
+            found = F.scaled_dot_product_attention(query, k[group], v[group], attn_mask=mask)
+            results.append(found.transpose(1, 2).reshape(-1, channels))  # (n, heads, Q, d) -> (n*Q, C)
+            start = group.stop
         return torch.cat(results) if len(results) > 1 else results[0]
 
     def _bias(self, tokens: int, dtype: torch.dtype, shape: Triple | None = None) -> Tensor:

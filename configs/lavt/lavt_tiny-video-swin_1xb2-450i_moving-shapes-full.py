@@ -3,8 +3,9 @@
 # neighbouring frames is new. A clip is every third frame; the decoder learns from four of its eight.
 #   python tools/dataset_converters/make_shape_kinds.py data/moving-shapes-full --name kinds --most 3
 _base_ = './lavt_tiny_1xb5-2800i_moving-shapes-frames.py'
+load_from = None
 
-max_iters = 800
+max_iters = 450
 train_pipeline = [
     dict(type='SampleSpreadFrames', num_frames=8),
     dict(type='DrawKeyFrames', num_key_frames=4),
@@ -37,7 +38,7 @@ model = dict(
         rename={r'(backbone\.fusions\.\d\.(?:visual|query)\.branches)\.0\.(.*)': r'\1.1.\2'},
         skip=[r'backbone\.fusions\.\d\.(?:visual|query)\.branches\.0\..*']))
 
-train_cfg = dict(max_iters=max_iters, val_interval=200)
+train_cfg = dict(max_iters=max_iters, val_interval=150)
 train_dataloader = dict(
     batch_size=2,
     dataset=dict(
@@ -52,4 +53,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', eta_min=5e-6, by_epoch=False, begin=50, end=max_iters),
 ]
-default_hooks = dict(checkpoint=dict(interval=200))
+default_hooks = dict(checkpoint=dict(interval=150))
