@@ -159,7 +159,7 @@ def padding_rows(batch: int, size: Triple, window: Triple, shift: Triple, device
     return tokens.argsort(stable=True)[:len(tokens) - batch * math.prod(size)]
 
 
-@_kept
+@functools.partial(_kept, most=256)  # up to eight groups for every layout
 def group_queries(size: Triple, window: Triple, shift: Triple, group: int, device: torch.device) -> Tensor:
     """Tokens of a window that are no padding in every window of a group: nobody asks for what the others attend to.
 
