@@ -48,10 +48,14 @@ class ConvBNReLU(nn.Sequential):
 
     def fixed(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the convolution with the norm's statistics in them. Without gradients they are kept until
-        one of the tensors that they are made of changes."""
+        one of the tensors that they are made of changes, the mode is set, or a pass with gradients tells of training:
+        fused optimisers change tensors without a trace."""
         conv, norm, _ = self
         parts = conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var
-        if torch.is_grad_enabled() or torch.compiler.is_compiling() or any(part.is_inference() for part in parts):
+        if torch.compiler.is_compiling():
+            return self._folded(*parts)
+        if torch.is_grad_enabled() or any(part.is_inference() for part in parts):
+            self._kept = None
             return self._folded(*parts)
         state = [(part.data_ptr(), part._version, part.dtype) for part in parts]
         if self._kept is None or self._kept[0] != state:
@@ -69,6 +73,11 @@ class ConvBNReLU(nn.Sequential):
         if before not in kept:
             kept[before] = TiledKernel(weight[:, before:])
         return kept[before]
+
+    def train(self, mode: bool = True) -> ConvBNReLU:
+        """Set the mode, and forget what was kept."""
+        self._kept = None
+        return super().train(mode)
 
     def __getstate__(self) -> dict:
         """Without what is kept, for copies and pickles."""

@@ -100,7 +100,7 @@ class TiledKernel:
                     found = (back @ mixed.flatten(1)).view(TILE, TILE, len(into), -1, columns)  # 36 o*r*c -> 4 4 o r c
                     into[:, start:start + step] = found.permute(2, 3, 0, 4, 1)
         y = y.view(number, -1, rows * TILE, columns * TILE)[:, :, :height, :width]  # N O r 4 c 4 -> N O H W
-        return y if bias is None else y + bias[:, None, None]
+        return y if bias is None else y.add_(bias[:, None, None])
 
 
 def convolve_clip_by_tiles(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -137,7 +137,7 @@ def convolve_clip_by_tiles(x: Tensor, weight: Tensor, bias: Tensor | None = None
                 found = (back @ mixed.flatten(1)).view(TILE, TILE, number, rows, columns, -1)
                 into.copy_(found.permute(2, 3, 0, 4, 1, 5))  # 4 4 T r c o -> T r 4 c 4 o
     y = y.view(batch, time, rows * TILE, columns * TILE, out)[:, :, :height, :width]  # B T r 4 c 4 O -> B T h w O
-    return y if bias is None else y + bias
+    return y if bias is None else y.add_(bias)
 
 
 def _matrices(like: Tensor) -> tuple[Tensor, ...]:
