@@ -248,7 +248,7 @@ class WindowAttention(nn.Module):
         bias = self._bias(tokens, q.dtype, window if self.true_offsets else None)
         results, start = [], 0
         for number, (place, last) in enumerate(_groups(size, window, shift)):
-            group = slice(start, start + batch * math.prod(part.stop - part.start for part in place))
+            group = slice(start, start + batch * math.prod([part.stop - part.start for part in place]))
             mask = bias + shift_mask(window, shift, last, x.device).to(bias.dtype) if any(last) else bias
             query, asked = q[group], group_queries(size, window, shift, number, x.device)
             if len(asked) < tokens:
