@@ -25,7 +25,8 @@ class VocabularyHook(Hook):
         modules = list(model.named_modules())
         needy = [(name, module) for name, module in modules if getattr(module, 'needs_vocabulary', False)]
         if not needy:
-            self._extend(runner, [(name, module) for name, module in modules if hasattr(module, 'tokenizer')])
+            self._extend(runner, [(name, module) for name, module in modules
+                                  if hasattr(module, 'tokenizer') and hasattr(module, 'extend_vocabulary')])
             return
         dataset = runner.train_dataloader.dataset
         if not hasattr(dataset, 'texts'):
