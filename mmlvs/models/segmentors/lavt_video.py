@@ -20,7 +20,8 @@ class LAVTVideo(LAVT):
             alone; only the statistics of its batch norms differ.
         most_frames: longer clips are seen in testing as several, each of every n-th frame, so that it spreads over the
             whole and has at most as many frames: what the network holds is bounded, and motion looks as in training on
-            such clips (``SampleSpreadFrames``). None: a clip is seen at once, as the authors test. Not for clips with key frames.
+            such clips (``SampleSpreadFrames``). None: a clip is seen at once, as the authors test. Not for clips with
+            key frames.
         backbone: a :class:`LanguageAwareSwin` that fuses clips.
         text_encoder, decoder, criterion, mask_space, probabilities, max_expressions, data_preprocessor, init_cfg: as
             for :class:`LAVT`.
