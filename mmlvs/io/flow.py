@@ -13,6 +13,7 @@ _WHEEL = (('red to yellow', 15), ('yellow to green', 6), ('green to cyan', 4), (
           ('blue to magenta', 13), ('magenta to red', 6))
 UNKNOWN = 1e9
 """Displacements beyond it (and NaN) are unknown; they are drawn black."""
+_ROWS_AT_ONCE = 16  # what is computed of them stays in a processor's cache
 
 # ------------------------------------------------------------ colours
 
@@ -49,25 +50,34 @@ def flow_to_color(flow: np.ndarray, *, max_radius: float | None = None) -> np.nd
     Raises:
         ValueError: wrong shape or ``max_radius``.
     """
-    flow = np.asarray(flow, dtype=np.float64)
+    flow = np.asarray(flow)
     if flow.ndim != 3 or flow.shape[2] != 2:
         raise ValueError(f'expected a flow field (H, W, 2), found {flow.shape}')
     if max_radius is not None and not max_radius > 0:
         raise ValueError(f'max_radius {max_radius}: expected a length in pixels above 0')
+    right, down = flow.transpose(2, 0, 1).astype(np.float64)  # H W 2 -> 2 H W
     with np.errstate(invalid='ignore'):
-        unknown = ~(np.abs(flow) <= UNKNOWN).all(axis=2)
-    flow = np.where(unknown[..., None], 0, flow)
-    radius = np.hypot(flow[..., 0], flow[..., 1])
-    scale = max_radius or max(float(radius.max(initial=0.0)), np.finfo(np.float32).eps)
-    radius = radius / scale
-    wheel = color_wheel() / 255
-    place = (np.arctan2(-flow[..., 1], -flow[..., 0]) / np.pi + 1) / 2 * (len(wheel) - 1)
-    low = np.floor(place).astype(int)
-    share = (place - low)[..., None]
-    color = (1 - share) * wheel[low] + share * wheel[(low + 1) % len(wheel)]
-    length = radius[..., None]
-    color = np.where(length <= 1, 1 - length * (1 - color), 0.75 * color)
-    return np.where(unknown[..., None], 0, np.floor(255 * color)).astype(np.uint8)
+        unknown = ~((np.abs(right) <= UNKNOWN) & (np.abs(down) <= UNKNOWN))
+    right[unknown] = down[unknown] = 0
+    length = np.hypot(right, down)
+    length /= max_radius or max(float(length.max(initial=0.0)), np.finfo(np.float32).eps)
+    image, wheel = np.empty((*length.shape, 3), np.uint8), color_wheel() / 255
+    for start in range(0, len(length), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        _paint(image[rows], right[rows], down[rows], length[rows], wheel)
+    image[unknown] = 0
+    return image
+
+
+def _paint(image: np.ndarray, right: np.ndarray, down: np.ndarray, length: np.ndarray, wheel: np.ndarray) -> None:
+    """Fill ``image`` (h, W, 3) with the colours of displacements (h, W), whose lengths are 1 at full colour."""
+    place = (np.arctan2(-down, -right) / np.pi + 1) / 2 * (len(wheel) - 1)
+    low = place.astype(np.intp)  # at least 0
+    share, too_long = place - low, length > 1
+    for channel, (here, following) in enumerate(zip(wheel.T, np.roll(wheel, -1, axis=0).T, strict=True)):
+        color = (1 - share) * here.take(low) + share * following.take(low)
+        color = np.where(too_long, 0.75 * color, 1 - length * (1 - color))
+        image[..., channel] = 255 * color  # truncates
 
 
 # ------------------------------------------------------------ estimators

@@ -48,6 +48,18 @@ def test_a_fixed_radius_darkens_what_is_longer():
     assert tuple(flow_to_color(flow, max_radius=4)[0, 1]) == (191, 0, 0)
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 5), st.integers(0, 2**16))
+def test_every_row_is_coloured_for_itself(height, width, seed):
+    """With a fixed radius; and the field stays as it is."""
+    flow = np.random.default_rng(seed).normal(size=(height, width, 2)).astype(np.float32)
+    flow[seed % height, 0] = np.nan
+    before = flow.copy()
+    rows = [flow_to_color(row[None], max_radius=1.5) for row in flow]
+    assert np.array_equal(flow_to_color(flow, max_radius=1.5), np.concatenate(rows))
+    assert np.array_equal(flow, before, equal_nan=True)
+
+
 def test_what_does_not_move_is_white_and_what_is_unknown_black():
     assert (flow_to_color(np.zeros((3, 4, 2))) == 255).all()
     colors = flow_to_color(field((np.nan, 0), (0, np.inf), (2e9, 0), (1, 0)))[0]
