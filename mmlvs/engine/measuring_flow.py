@@ -80,7 +80,7 @@ def measure_flow(table: MeasurementTable, model: nn.Module, frames: np.ndarray, 
 
     (a) is the network and nothing else: frames and flow images lie on the device, resized and normalised, and logits
     stay there. (b) is ``predict_video`` of frames in memory: flow, its colours, resizing, the network, 8-bit maps at
-    the video's size. Both pass as many frames at a time. (c) is flow at the video's size and its colours, as in (b).
+    the video's size; flow runs beside the network. Both pass as many frames at a time. (c) is flow at the video's size and its colours, as in (b).
     Before, maps made of the logits of (a) are held against those of (b).
 
     Args:
@@ -116,9 +116,10 @@ def measure_flow(table: MeasurementTable, model: nn.Module, frames: np.ndarray, 
         table.timing(name, timing, amount=1, unit='frames', note='a frame')
     rest = Spread.of([1e3 * (y - x - z) for x, y, z in zip(a.seconds, b.seconds, c.seconds, strict=True)])
     table.value('b - a - c', rest.median, f'{rest.median:.1f} ms ({rest.low:.1f} .. {rest.high:.1f}) a frame: resizing '
-                'there and back, copies', unit='ms', low=rest.low, high=rest.high)
+                'there and back and copies, less what flow and network do at the same time', unit='ms', low=rest.low,
+                high=rest.high)
     for name, ratio, meaning in (('b / a', a.times_faster_than(b), 'raw video, by the network alone'),
-                                 ('c / b', b.times_faster_than(c), 'share of flow in raw video')):
+                                 ('c / b', b.times_faster_than(c), 'flow alone, by raw video')):
         table.value(name, ratio.median, f'{times(ratio)}: {meaning}', low=ratio.low, high=ratio.high)
 
 

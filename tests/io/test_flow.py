@@ -1,6 +1,7 @@
 """Colour wheel, estimators and flow of whole videos."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -92,6 +93,8 @@ def test_estimators_are_settings_and_travel_to_other_processes():
     pair = moved((2, 1))
     expected = dis(*pair)
     assert np.array_equal(pickle.loads(pickle.dumps(dis))(*pair), expected)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(np.array_equal(flow, expected) for flow in pool.map(lambda _: dis(*pair), range(8)))
     with pytest.raises(ValueError, match="preset 'slow', expected one of"):
         DISFlow(preset='slow')
     with pytest.raises(ValueError, match="size 'huge'"):

@@ -1,7 +1,8 @@
 """Isomer (Yuan et al., Isomerous Transformer for Zero-shot Video Object Segmentation, ICCV 2023)."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import tee
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice, tee
 
 import numpy as np
 import torch
@@ -168,29 +169,31 @@ class Isomer(VideoSegmentor):
     def predict_video(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Soft maps (H, W) uint8 of a raw video (H, W, 3) uint8 RGB, one by one, in constant memory.
 
-        Flow is computed at the video's own size, one frame ahead; both are resized as the codec says.
+        Flow is computed at the video's own size, in another thread, while the network works on the frames before:
+        ``frames`` are read two blocks of ``frames_at_once`` ahead. Both are resized as the codec says.
 
         Raises:
             ValueError: the model has no estimator of flow.
         """
-        codec, buffer = self.data_preprocessor.codec, []
-        device = next(self.parameters()).device
+        pairs = _with_flow(frames, self._estimator())
 
-        def run() -> Iterator[np.ndarray]:
-            original = buffer[0][0].shape[:2]
-            size = codec.target_size(original)
-            image, flow = (codec.normalize(torch.from_numpy(codec.resize_frames(np.stack(part), size)).to(device)
-                                           .permute(0, 3, 1, 2)) for part in zip(*buffer, strict=True))
-            logits = self.forward_frames(image, flow)[:, 0]  # N 3 h w -> N h w
-            yield from soft_maps(logits, original, codec=codec, img_shape=size, min_max=self.min_max).cpu().numpy()
-            buffer.clear()
+        def read() -> list[tuple[np.ndarray, np.ndarray]]:
+            return list(islice(pairs, self.frames_at_once))
 
-        for pair in _with_flow(frames, self._estimator()):
-            buffer.append(pair)
-            if len(buffer) == self.frames_at_once:
-                yield from run()
-        if buffer:
-            yield from run()
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(read)
+            while block := coming.result():
+                coming = pool.submit(read)  # while the network is busy
+                yield from self._soft_maps(*map(np.stack, zip(*block, strict=True)))
+
+    def _soft_maps(self, frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
+        """Soft maps (N, H, W) of frames and their flow images, both (N, H, W, 3) uint8 at the video's size."""
+        codec, original = self.data_preprocessor.codec, frames.shape[1:3]
+        device, size = next(self.parameters()).device, codec.target_size(original)
+        image, motion = (codec.normalize(torch.from_numpy(codec.resize_frames(part, size)).to(device)
+                                         .permute(0, 3, 1, 2)) for part in (frames, flow))  # N h w 3 -> N 3 h w
+        logits = self.forward_frames(image, motion)[:, 0]  # N h w
+        return soft_maps(logits, original, codec=codec, img_shape=size, min_max=self.min_max).cpu().numpy()
 
     # ------------------------------------------------------------ parts of the doors
 

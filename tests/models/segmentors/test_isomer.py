@@ -1,5 +1,7 @@
 """Isomer through the doors: losses, predictions, missing flow, sizes, starts."""
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 import torch
@@ -147,8 +149,12 @@ def test_raw_video_is_segmented_frame_by_frame():
     assert maps.dtype == np.uint8 and maps.shape == (5, 40, 56)
     assert np.abs(maps.astype(int) - run(model, [bare])[0].pred_soft[0].numpy()).max() <= 1
     taken = []
-    next(model.predict_video(taken.append(1) or frame for frame in frames))
-    assert len(taken) <= 3  # two at once, one ahead
+    stream = model.predict_video(taken.append(1) or frame for frame in cycle(frames))  # it never ends
+    next(stream)
+    stream.close()
+    assert len(taken) <= 5  # two blocks of two, and the frame that the last flow leads to
+    with pytest.raises(ValueError, match=r'frame 1 has shape \(8, 56, 3\)'):  # from the other thread
+        next(model.predict_video([frames[0], frames[1, :8]]))
     assert list(model.predict_video(iter(()))) == []
     resized = build(codec=dict(size=(32, 48), pad_divisor=1, mask_stride=1, way_back='crop_first'))
     assert next(resized.predict_video(iter(frames))).shape == (40, 56)
