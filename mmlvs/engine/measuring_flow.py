@@ -80,8 +80,8 @@ def measure_flow(table: MeasurementTable, model: nn.Module, frames: np.ndarray, 
 
     (a) is the network and nothing else: frames and flow images lie on the device, resized and normalised, and logits
     stay there. (b) is ``predict_video`` of frames in memory: flow, its colours, resizing, the network, 8-bit maps at
-    the video's size; flow runs beside the network. Both pass as many frames at a time. (c) is flow at the video's size and its colours, as in (b).
-    Before, maps made of the logits of (a) are held against those of (b).
+    the video's size; flow runs beside the network. Both pass as many frames at a time. (c) is flow at the video's size
+    and its colours, as in (b). Before, maps made of the logits of (a) are held against those of (b).
 
     Args:
         table: gets the results.

@@ -1,8 +1,6 @@
 """Optical flow: estimators, the colour wheel, and flow images of whole videos, one for every frame."""
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -99,17 +97,13 @@ class DISFlow:
         if preset not in self.PRESETS:
             raise ValueError(f'DISFlow: preset {preset!r}, expected one of {self.PRESETS}')
         self.preset = preset
-        self._local = threading.local()  # an estimator for each thread: one cannot serve two at the same time
 
     def __call__(self, frame: np.ndarray, next_frame: np.ndarray) -> np.ndarray:
         """Displacement (H, W, 2) float32 (right, down) in pixels from one frame (H, W, 3) uint8 RGB to another."""
-        if not hasattr(self._local, 'dis'):
-            self._local.dis = cv2.DISOpticalFlow_create(self.PRESETS.index(self.preset))
+        # a new one for every pair: after a small frame OpenCV's keeps other settings, and two threads cannot share one
+        dis = cv2.DISOpticalFlow_create(self.PRESETS.index(self.preset))
         grey = [cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) for image in (frame, next_frame)]
-        return self._local.dis.calc(*grey, None)
-
-    def __reduce__(self) -> tuple:
-        return partial(DISFlow, preset=self.preset), ()  # only the settings travel to another process
+        return dis.calc(*grey, None)
 
 
 @TASK_UTILS.register_module()

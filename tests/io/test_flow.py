@@ -101,6 +101,14 @@ def test_estimators_are_settings_and_travel_to_other_processes():
         RAFTFlow(checkpoint='none.pth', size='huge')
 
 
+@pytest.mark.parametrize('preset', DISFlow.PRESETS)
+def test_dis_does_not_remember_what_it_saw(preset):
+    dis, pair = DISFlow(preset=preset), moved((2, 1), size=(100, 120))
+    expected = dis(*pair)
+    dis(*moved((1, 1), size=(20, 20)))  # so small that OpenCV changes its settings
+    assert np.array_equal(dis(*pair), expected)
+
+
 def test_no_flow_is_white():
     frames = np.random.default_rng(0).integers(0, 255, (2, 8, 9, 3), dtype=np.uint8)
     assert all((image == 255).all() for image in flow_images(frames, NoFlow()))
