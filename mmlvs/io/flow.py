@@ -87,11 +87,15 @@ def _paint(image: np.ndarray, right: np.ndarray, down: np.ndarray, length: np.nd
 class DISFlow:
     """Dense inverse search (Kroeger et al., ECCV 2016) of OpenCV, on grey frames; needs nothing but OpenCV.
 
+    Frames with a side below 32 pixels are enlarged to it: OpenCV refuses very small ones, and wide low ones make it
+    crash.
+
     Args:
         preset: ``'ultrafast'``, ``'fast'`` or ``'medium'``, from fast to good.
     """
 
     PRESETS = ('ultrafast', 'fast', 'medium')
+    MIN_SIDE = 32
 
     def __init__(self, *, preset: str = 'medium') -> None:
         if preset not in self.PRESETS:
@@ -103,7 +107,12 @@ class DISFlow:
         # a new one for every pair: after a small frame OpenCV's keeps other settings, and two threads cannot share one
         dis = cv2.DISOpticalFlow_create(self.PRESETS.index(self.preset))
         grey = [cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) for image in (frame, next_frame)]
-        return dis.calc(*grey, None)
+        height, width = grey[0].shape
+        target = max(width, self.MIN_SIDE), max(height, self.MIN_SIDE)
+        if target == (width, height):
+            return dis.calc(*grey, None)
+        flow = dis.calc(*(cv2.resize(image, target) for image in grey), None)
+        return cv2.resize(flow, (width, height)) * np.float32([width / target[0], height / target[1]])
 
 
 @TASK_UTILS.register_module()

@@ -101,6 +101,18 @@ def test_estimators_are_settings_and_travel_to_other_processes():
         RAFTFlow(checkpoint='none.pth', size='huge')
 
 
+@pytest.mark.parametrize('size', [(1, 1), (8, 300), (20, 1000), (300, 5), (20, 24)])
+def test_dis_takes_frames_of_any_shape(size):
+    """OpenCV's own refuses the first, and the next two end the process."""
+    rng = np.random.default_rng(0)
+    for preset in DISFlow.PRESETS:
+        flow = DISFlow(preset=preset)(*rng.integers(0, 255, (2, *size, 3), dtype=np.uint8))
+        assert flow.shape == (*size, 2) and flow.dtype == np.float32 and np.isfinite(flow).all()
+    shift = min(2, *(side // 8 for side in size))
+    flow = DISFlow()(*moved((shift, 0), size=size))
+    assert np.abs(np.median(flow, axis=(0, 1)) - (shift, 0)).max() < 0.5
+
+
 @pytest.mark.parametrize('preset', DISFlow.PRESETS)
 def test_dis_does_not_remember_what_it_saw(preset):
     dis, pair = DISFlow(preset=preset), moved((2, 1), size=(100, 120))
