@@ -11,7 +11,7 @@ train_pipeline = [
     dict(type='DrawKeyFrames', num_key_frames=4),
     dict(type='LoadFrames'),
     dict(type='LoadMasks'),
-    dict(type='ResizeClip', short_side=112),
+    dict(type='ResizeClip', short_side={{_base_.short_side}}),
     dict(type='RandomFlipClip', prob=0.5),
     dict(
         type='PhotometricDistortClip', brightness=12, contrast=(0.9, 1.1), saturation=(0.9, 1.1), hue=0,
@@ -22,7 +22,7 @@ train_pipeline = [
 ]
 kinds = dict(expressions='meta_expressions/{split}/kinds.json', without={})
 every = dict(expressions='meta_expressions/{split}/meta_expressions.json', without={})
-_vars_ = ['max_iters', 'short_side', 'looks', 'kinds', 'every']
+_vars_ = ['max_iters', 'looks', 'kinds', 'every']
 
 model = dict(
     type='LAVTVideo',

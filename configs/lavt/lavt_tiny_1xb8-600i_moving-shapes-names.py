@@ -8,7 +8,7 @@ load_from = None
 
 max_iters = 600
 shapes = dict(expressions='meta_expressions/{split}/shapes.json', without={})
-_vars_ = ['max_iters', 'short_side', 'looks', 'shapes']
+_vars_ = ['max_iters', 'looks', 'shapes']
 
 train_cfg = dict(max_iters=max_iters, val_interval=10000)
 train_dataloader = dict(batch_size=8, dataset=dict(layout=shapes))

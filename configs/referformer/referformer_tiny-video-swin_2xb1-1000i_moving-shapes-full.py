@@ -4,14 +4,13 @@ _base_ = './referformer_tiny-video-swin_2xb5-3600i_moving-shapes-frames.py'
 load_from = 'work_dirs/referformer_tiny-video-swin_2xb5-3600i_moving-shapes-frames/iter_3600.pth'
 
 max_iters = 1000
-short_side = 112
 key_frames = 6
 train_pipeline = [
     dict(type='SampleClip', num_frames=24),
     dict(type='DrawKeyFrames', num_key_frames=key_frames),
     dict(type='LoadFrames'),
     dict(type='LoadMasks'),
-    dict(type='ResizeClip', short_side=short_side),
+    dict(type='ResizeClip', short_side={{_base_.short_side}}),
     dict(type='RandomFlipClip', prob=0.5),
     dict(
         type='PhotometricDistortClip', brightness=12, contrast=(0.9, 1.1), saturation=(0.9, 1.1), hue=0,
@@ -20,7 +19,7 @@ train_pipeline = [
     dict(type='CleanText'),
     dict(type='PackClip'),
 ]
-_vars_ = ['max_iters', 'short_side', 'easy', 'full', 'key_frames']
+_vars_ = ['max_iters', 'easy', 'full', 'key_frames']
 
 # The mask losses of a clip are one term, divided by its frames: with T frames they weigh 1 / T of those of boxes.
 # Frames of 112 pixels stay as they are; the first stage padded them to 128.
