@@ -71,6 +71,15 @@ class SaliencyConvention:
     skip_last: int = 0
     per_video: bool = False
 
+    def about(self) -> str:
+        """What a reader of a table must know, in a line."""
+        skipped = [name for name, number in (('first', self.skip_first), ('last', self.skip_last)) if number]
+        return '; '.join((
+            'maps stretched to 0..1 frame by frame' if self.minmax else 'maps as they stand',
+            'soft truth' if self.truth_above is None else f'truth above level {self.truth_above}',
+            f'without the {" and the ".join(skipped)} frame of each video' if skipped else 'all frames',
+            'mean over frames, then over videos' if self.per_video else 'mean over the frames of all videos'))
+
 
 SALIENCY_CONVENTIONS = {
     'standard': SaliencyConvention(),

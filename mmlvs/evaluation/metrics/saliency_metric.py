@@ -9,14 +9,21 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mmlvs.evaluation.functional.davis import frame_scores, mean_of, series_statistics
-from mmlvs.evaluation.functional.saliency import SaliencyScores, convention_of, saliency_scores, saliency_summary
-from mmlvs.evaluation.metrics.tables import write_csv
+from mmlvs.evaluation.functional.saliency import (
+    SALIENCY_NUMBERS,
+    SaliencyScores,
+    convention_of,
+    saliency_scores,
+    saliency_summary,
+)
+from mmlvs.evaluation.metrics.tables import text_table, write_csv
 from mmlvs.evaluation.metrics.video_metric import Key, VideoMetric
 from mmlvs.registry import METRICS
 from mmlvs.structures import VideoSegDataSample
 
 PREDICTION_ABOVE = 128
 """A level above this is object in J and F of ZVOS."""
+ZVOS_NUMBERS = ('J', 'J-Recall', 'J-Decay', 'F', 'F-Recall', 'F-Decay', 'J&F')
 INNER = dict(recall=(1, 1), decay=(1, 1))
 """ZVOS leaves the first and the last frame out of recall and decay, but not of the mean."""
 
@@ -37,7 +44,8 @@ class SaliencyMetric(VideoMetric):
 
     The model attaches ``pred_soft`` (N, K, H, W) uint8 at original size. J and F are means over all frames of a video,
     then over videos, with recall and decay (Isomer's ZVOS script, without its rounding). Which frames saliency counts
-    is up to the protocol. A frame that the protocol cannot score makes S NaN, and the log names it.
+    is up to the protocol. A frame that the protocol cannot score makes S NaN, and the log names it. The log gets both
+    tables, with the rules of each above its numbers.
 
     Args:
         protocol: ``'standard'`` (PySODMetrics, all frames pooled) or ``'isomer'`` (its VSOD evaluator: frames without
@@ -45,7 +53,7 @@ class SaliencyMetric(VideoMetric):
         weighted: also the weighted F.
         zvos: also J and F.
         soft_truth: the truth holds levels 0..255; False: any value above 0 is object.
-        output_dir: folder of ``per_video.csv``; None for none.
+        output_dir: folder of ``per_video_<protocol>.csv``; None for none.
         prefix, collect_device: as in VideoMetric.
 
     Raises:
@@ -104,19 +112,36 @@ class SaliencyMetric(VideoMetric):
                                    protocol=self.protocol)
         if not self.weighted:
             del results['wF']
-        lines = []
-        for name, rows in videos.items():
-            line = {'video': name.rpartition('/')[0], 'frames': len(rows)}
-            numbers = {'MAE': float(np.mean([record.scores.mae for _, record in rows])),
-                       'S': float(np.mean([record.scores.structure for _, record in rows]))}
-            for letter in 'JF' if self.zvos else '':
-                found = series_statistics([getattr(record, letter.lower()) for _, record in rows], skip=INNER)
-                numbers |= {letter: 100 * found.mean, f'{letter}-Recall': 100 * found.recall,
-                            f'{letter}-Decay': 100 * found.decay}
-            lines.append(line | numbers)
+        lines = [self._line(name, [record for _, record in rows]) for name, rows in videos.items()]
         if self.zvos:
-            results |= {name: mean_of([line[name] for line in lines]) for name in lines[0] if name[0] in 'JF'}
+            results |= {name: mean_of([line[name] for line in lines]) for name in ZVOS_NUMBERS[:-1]}
             results['J&F'] = (results['J'] + results['F']) / 2
+        self._show(results, videos=len(videos), frames=len(records))
         if self.output_dir is not None:
-            write_csv(Path(self.output_dir) / 'per_video.csv', lines)
+            write_csv(Path(self.output_dir) / f'per_video_{self.protocol}.csv', lines)
         return results
+
+    def _line(self, track: str, records: list[SaliencyRecord]) -> dict[str, float | str]:
+        """A video's row: its saliency over the frames that the protocol counts, J and F over all."""
+        c = convention_of(self.protocol)
+        counted = [record.scores for record in records[c.skip_first:len(records) - c.skip_last]]
+        line = {'video': track.rpartition('/')[0], 'frames': len(records),
+                f'{self.protocol}/MAE': float(np.mean([scores.mae for scores in counted])),
+                f'{self.protocol}/S': float(np.mean([scores.structure for scores in counted]))}
+        for letter in 'JF' if self.zvos else '':
+            found = series_statistics([getattr(record, letter.lower()) for record in records], skip=INNER)
+            line |= {letter: 100 * found.mean, f'{letter}-Recall': 100 * found.recall,
+                     f'{letter}-Decay': 100 * found.decay}
+        return line
+
+    def _show(self, results: dict[str, float], *, videos: int, frames: int) -> None:
+        """Both tables in the log, each under the rules of its numbers."""
+        about, found = convention_of(self.protocol).about(), f'{videos} videos, {frames} frames with truth'
+        tables = [text_table(f'Saliency (VSOD), protocol {self.protocol!r}: {about}. {found}',
+                             {name: results[name] for name in SALIENCY_NUMBERS if name in results}, digits=3)]
+        if self.zvos:
+            tables.append(text_table(
+                f'Segmentation (ZVOS): maps above level {PREDICTION_ABOVE}, truth above 0; all frames, but the first '
+                f'and the last not in recall and decay; mean over frames, then over videos. {found}',
+                {name: results[name] for name in ZVOS_NUMBERS}, digits=1))
+        print_log('\n'.join(('', *tables)), logger='current')

@@ -1,4 +1,5 @@
 """Saliency and zero-shot J and F from one run, against the recorded evaluators."""
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,14 @@ from mmlvs.structures import VideoSegDataSample
 from tests.parity.parity import Case
 
 CASES = Path(__file__).resolve().parents[2] / 'data' / 'parity'
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What the metric logs."""
+    texts = []
+    monkeypatch.setattr('mmlvs.evaluation.metrics.saliency_metric.print_log', lambda text, **_: texts.append(text))
+    return texts
 
 
 def clip(video, prediction, truth, first, index, total):
@@ -45,27 +54,44 @@ def test_isomer_protocol():
     assert 'wF' not in found and 'J' not in found
 
 
-def test_zero_shot_scores_of_the_same_run(tmp_path):
+def test_zero_shot_scores_of_the_same_run(tmp_path, said):
     case = Case(CASES / 'metrics_vos' / 'sequences')
     same = [v for v in case.inputs['videos'] if case.inputs[f'{v}/pred'].shape == case.inputs[f'{v}/gt'].shape]
     found = run(METRICS.build(dict(type='SaliencyMetric', output_dir=str(tmp_path))), case, scale=255)
+    (text, ) = said
+    assert 'Segmentation (ZVOS): maps above level 128' in text and f'{found["J"]:.1f}' in text
+    assert ("Saliency (VSOD), protocol 'standard': maps stretched to 0..1 frame by frame; truth above level 128; all "
+            f'frames; mean over the frames of all videos. {len(same)} videos') in text
     recorded = case.expected()['isomer/head0_tail0/videos']  # (videos, J and F, statistics)
     want = np.mean([recorded[case.inputs['videos'].index(video)] for video in same], axis=0)
     for letter, row in zip('JF', want, strict=True):
         assert [found[name] for name in (letter, f'{letter}-Recall', f'{letter}-Decay')] == pytest.approx(
             (100 * row).tolist(), abs=1e-9)
     assert 0 <= found['wF'] <= 1 and found['J&F'] == pytest.approx((found['J'] + found['F']) / 2)
-    assert (tmp_path / 'per_video.csv').read_text().startswith('video,frames,MAE,S,J,J-Recall')
+    table = (tmp_path / 'per_video_standard.csv').read_text().splitlines()
+    assert table[0].startswith('video,frames,standard/MAE,standard/S,J,J-Recall') and len(table) == 1 + len(same)
     with pytest.raises(ValueError, match='soft_truth=False'):
         run(METRICS.build(dict(type='SaliencyMetric')), case)
     assert run(METRICS.build(dict(type='SaliencyMetric', soft_truth=False)), case)['MAE'] == pytest.approx(found['MAE'])
 
 
-def test_frames_without_s_are_named(caplog):
+def test_videos_are_listed_by_the_protocol(tmp_path):
+    """The evaluator of Isomer leaves out the first and the last frame of each video, in its table too."""
+    case = Case(CASES / 'metrics_sod' / 'sequences')
+    found = run(METRICS.build(dict(type='SaliencyMetric', protocol='isomer', output_dir=str(tmp_path))), case)
+    with open(tmp_path / 'per_video_isomer.csv', newline='', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['video'] for row in rows] == sorted(case.inputs['videos'])
+    for name in ('MAE', 'S'):
+        assert np.mean([float(row[f'isomer/{name}']) for row in rows]) == pytest.approx(found[name], abs=1e-4)
+
+
+def test_frames_without_s_are_named(said):
     truth = np.zeros((3, 20, 30), np.uint8)
     truth[:, 0] = 255  # centred on the first row
     metric = METRICS.build(dict(type='SaliencyMetric', protocol='isomer', weighted=False))
     metric.process(None, [clip('v', truth // 2, truth, 0, 0, 3)])
     assert np.isnan(metric.evaluate(1)['S'])
+    assert "gives no S for 3 frames, e.g. ['v/0/00000', 'v/0/00001', 'v/0/00002']" in said[0]
     with pytest.raises(ValueError, match='expected one of'):
         METRICS.build(dict(type='SaliencyMetric', protocol='mine'))
