@@ -9,4 +9,5 @@ test_evaluator = [
     dict(type='SaliencyMetric', protocol='isomer', soft_truth=False, weighted=False, prefix='isomer'),
     dict(type='SaliencyMetric', protocol='standard', soft_truth=False, zvos=False, prefix='standard'),
 ]
-default_hooks = dict(checkpoint=dict(interval=5, save_best='valid/J&F', rule='greater'))
+default_hooks = dict(
+    checkpoint=dict(type='StageCheckpointHook', interval=5, save_best='valid/J&F', rule='greater'))

@@ -5,4 +5,5 @@ _base_ = [
 
 train_cfg = dict(max_epochs=600)
 optim_wrapper = dict(optimizer=dict(weight_decay=5e-4), paramwise_cfg=dict(_delete_=True))  # decay on everything
-default_hooks = dict(checkpoint=dict(interval=5, save_best='valid/J&F', rule='greater'))
+default_hooks = dict(
+    checkpoint=dict(type='StageCheckpointHook', interval=5, save_best='valid/J&F', rule='greater'))

@@ -6,4 +6,5 @@ _base_ = [
 ]
 
 train_cfg = dict(max_epochs=600)
-default_hooks = dict(checkpoint=dict(interval=5, save_best='valid/J&F', rule='greater'))
+default_hooks = dict(
+    checkpoint=dict(type='StageCheckpointHook', interval=5, save_best='valid/J&F', rule='greater'))

@@ -5,7 +5,9 @@ from mmlvs.engine.hooks import (
     ClipVisualizationHook,
     MissedValidationHook,
     RandomStateHook,
+    StageCheckpointHook,
     VocabularyHook,
+    WholeCheckpointHook,
 )
 from mmlvs.engine.optim_constructor import StrictOptimWrapperConstructor
 from mmlvs.engine.optim_wrapper import BFloat16OptimWrapper
@@ -15,6 +17,6 @@ from mmlvs.engine.strategy import FlexibleRunner, FSDPStrategy
 
 __all__ = [
     'BFloat16OptimWrapper', 'ClipStateHook', 'ClipVisualizationHook', 'FSDPStrategy', 'FlexibleRunner',
-    'MissedValidationHook', 'PolyIterationLR', 'RandomStateHook', 'Runner', 'StrictOptimWrapperConstructor',
-    'VocabularyHook'
+    'MissedValidationHook', 'PolyIterationLR', 'RandomStateHook', 'Runner', 'StageCheckpointHook',
+    'StrictOptimWrapperConstructor', 'VocabularyHook', 'WholeCheckpointHook'
 ]

@@ -15,7 +15,8 @@ from mmlvs.io.atomic import remove_parts
 
 _HOUSE_HOOKS = dict(
     clip_state=dict(type='mmlvs.ClipStateHook'), random_state=dict(type='mmlvs.RandomStateHook'),
-    vocabulary=dict(type='mmlvs.VocabularyHook'), missed_validation=dict(type='mmlvs.MissedValidationHook'))
+    vocabulary=dict(type='mmlvs.VocabularyHook'), missed_validation=dict(type='mmlvs.MissedValidationHook'),
+    whole_checkpoint=dict(type='mmlvs.WholeCheckpointHook'))
 
 
 class RunnerRules:
@@ -24,10 +25,13 @@ class RunnerRules:
     * ``resume`` takes the newest whole checkpoint of the work folder, and what a killed run left half-written goes;
     * random states of all ranks lie in every checkpoint;
     * metrics receive samples, not dicts; reading data leaves the training's random numbers alone;
-    * the hooks for clip state, random state, vocabulary and missed validation are always there.
+    * a run that resumes from a checkpoint of another folder is a new stage: optimiser, epoch and iteration go on, the
+      best score starts anew, and files of the other folder stay;
+    * the hooks for clip state, random state, vocabulary, missed validation and whole checkpoints are always there.
     """
 
     resumed: bool = False
+    new_stage: bool = False
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """mmengine's default hooks and the house's own; a hook set to None is left out."""
@@ -59,9 +63,15 @@ class RunnerRules:
 
     def resume(self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True,
                map_location: Any = 'default') -> None:
-        """Continue a run from its checkpoint."""
+        """Continue a run from its checkpoint, or begin a new stage with the checkpoint of another folder."""
         self.resumed = True
+        self.new_stage = Path(filename).resolve().parent != Path(self.work_dir).resolve()
         super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        if self.new_stage:
+            info = self.message_hub.runtime_info  # where mmengine's CheckpointHook keeps scores and names of files
+            for name in [n for n in info if n in ('keep_ckpt_ids', 'last_ckpt') or n.startswith('best_')]:
+                info.pop(name)
+            self.logger.info(f'a new stage, from {filename}: the best score starts anew')
 
     def load_or_resume(self) -> None:
         """Resume from the newest whole checkpoint of the work folder, or load weights, as the settings say."""

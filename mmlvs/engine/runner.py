@@ -29,6 +29,8 @@ class Runner(RunnerRules, MMEngineRunner):
         * ``resume`` takes the newest whole checkpoint of the work folder; where a validation was due at that
           checkpoint it is run first, since the interruption may have come before its end;
         * several processes run on CPU (gloo) when there is no GPU;
+        * a checkpoint of another folder begins a new stage, with a best score of its own; one without optimiser is not
+          resumed;
         * metrics receive samples, not dicts; clip state, random state and vocabulary hooks are always there.
 
     Gradient accumulation (``optim_wrapper.accumulative_counts = n``): an iteration is one forward pass, so

@@ -12,14 +12,15 @@ class MissedValidationHook(Hook):
 
     A checkpoint is written before the validation of its epoch or iteration, so a run that was killed in between never
     finished that validation: its scores, and the best checkpoint that may follow from them, would be missing. Where the
-    validation had been finished after all it is repeated, with the same result.
+    validation had been finished after all it is repeated, with the same result. A new stage, which resumes from a file
+    of another folder, has missed nothing.
     """
 
     priority = 'LOWEST'
 
     def before_train(self, runner) -> None:
         loop = runner.train_loop
-        if not runner.resumed or runner.val_loop is None:
+        if not runner.resumed or runner.new_stage or runner.val_loop is None:
             return
         by_epoch = isinstance(loop, EpochBasedTrainLoop)
         step, last = (loop.epoch, loop.max_epochs) if by_epoch else (loop.iter, loop.max_iters)
