@@ -75,8 +75,8 @@ class VideoExpressionDataset(Dataset, ABC):
     each start frame 0, s, 2s, ... of the sorted frames, s = ``stride`` or ``clip_length``; the pipeline samples the
     clip around that frame. With ``unit='expression'`` this is the list of ReferFormer and its family (Ref-YouTube-VOS
     loader). When no frame of the transformed item shows an object that it asks for, another item is drawn at random, at
-    most ``max_retries`` times. All draws of an item come from ``numpy.random.default_rng([seed, epoch, index,
-    retry])``.
+    most ``max_retries`` times; with ``keep_empty`` only when no frame of it is annotated. All draws of an item come
+    from ``numpy.random.default_rng([seed, epoch, index, retry])``.
 
     Testing (``test_mode=True``): every group of expressions of a video is a track: the whole video as one clip, or
     consecutive clips of ``clip_length`` frames, the last one shorter. Frames keep the order of the file, all are key
@@ -108,6 +108,8 @@ class VideoExpressionDataset(Dataset, ABC):
 
     name = 'videos with expressions'
     key_frame_items = False
+    keep_empty = False
+    """Whether items in which nothing is to be found are trained on, as data sets without sentences do."""
     sort_training_frames = True
 
     def __init__(self, *, data_root: str | Path, split: str = 'train', pipeline: Sequence[dict | Callable] = (),
@@ -275,7 +277,7 @@ class VideoExpressionDataset(Dataset, ABC):
             rng = np.random.default_rng([seed, epoch, index, retry])
             drawn = index if retry == 0 else int(rng.integers(len(self)))
             item = self.pipeline(self.results_of(drawn, rng))
-            if self.test_mode or shows_target(item):
+            if self.test_mode or (is_annotated(item) if self.keep_empty else shows_target(item)):
                 return item
             tried.append(self.video_of(drawn))
         names = ', '.join(dict.fromkeys(tried))
@@ -365,3 +367,16 @@ def shows_target(item: Item) -> bool:
     if valid is None:
         raise ValueError('a training item carries no gt_valid: the pipeline needs LoadMasks, and PackClip as last step')
     return bool(valid.any()) or not any(len(objects) for objects in sample.get('gt_objects'))
+
+
+def is_annotated(item: Item) -> bool:
+    """Whether some frame of an item (or of a ``results`` dict) has ground truth, be it that nothing is there.
+
+    Raises:
+        ValueError: the pipeline loads no masks.
+    """
+    annotated = item.get('data_samples', item).get('gt_annotated')
+    if annotated is None:
+        raise ValueError('a training item carries no gt_annotated: the pipeline needs LoadMasks, and PackClip as last '
+                         'step')
+    return bool(annotated.any())

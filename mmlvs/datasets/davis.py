@@ -76,6 +76,7 @@ class DAVIS16Dataset(VideoFlowDataset):
     """
 
     name = 'DAVIS-16'
+    keep_empty = True
 
     def __init__(self, *, data_root: str | Path, split: str = 'train', pipeline: Sequence[dict | Callable] = (),
                  clip_length: int | None = None, stride: int | None = None, test_mode: bool = False,

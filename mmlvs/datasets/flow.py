@@ -6,6 +6,7 @@ from typing import Any
 
 from mmlvs.datasets.base import VideoExpressionDataset, VideoRecord
 from mmlvs.datasets.problems import refuse
+from mmlvs.io.video import natural_order
 
 FLOW_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
@@ -15,7 +16,7 @@ class VideoFlowDataset(VideoExpressionDataset):
 
     A reader sets ``flow_folder`` (video id -> folder) or leaves it None. The names of all files of a folder are read
     once; a frame without flow image is an error that lists all of them, and files that belong to no frame are never
-    touched. Clips also tell the frame that follows them (``following_path``; :class:`LoadLookAhead`).
+    touched. Items also tell which frame the flow of a frame leads to (:meth:`flow_partner`; :class:`LoadLookAhead`).
     """
 
     def flow_folder(self, video_id: str) -> Path | None:
@@ -59,18 +60,32 @@ class VideoFlowDataset(VideoExpressionDataset):
                                      '.jpg); make them with tools/dataset_converters/make_flow.py, or switch flow off: '
                                      + ', '.join(missing)))
 
+    def all_frame_ids(self, video_id: str) -> list[str]:
+        """All frames of a video in order, also those that are in no item."""
+        if not hasattr(self, '_all_frames'):
+            self._all_frames = {video.video_id: list(self.frame_ids_of(video)) for video in self.videos}
+        return self._all_frames[video_id]
+
+    def flow_partner(self, video_id: str, frame_id: str) -> Path | None:
+        """Image of the frame that the flow of a frame leads to: the next one, from the last one the one before; None in
+        a video of one frame."""
+        frames = self.all_frame_ids(video_id)
+        place = frames.index(frame_id)
+        if len(frames) == 1:
+            return None
+        return self.frame_path(video_id, frames[place + 1 if place + 1 < len(frames) else place - 1])
+
     def extra_results(self, video: VideoRecord, positions: Sequence[int]) -> dict[str, Any]:
-        """Where the flow images are, and the frame after the clip (None at the end of the video)."""
-        frames, following = self.frame_ids_of(video), positions[-1] + 1
-        extra: dict[str, Any] = dict(following_path=str(self.frame_path(video.video_id, frames[following]))
-                                     if following < len(frames) else None)
+        """Where the flow images are, and which frame the flow of a frame leads to."""
+        extra: dict[str, Any] = dict(flow_partner=self.flow_partner)
         if self.flow_folder(video.video_id) is not None:
             extra['stream_paths'] = dict(flow=self.flow_path)
         return extra
 
 
 def files_by_name(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Files of a folder by their names without suffix, sorted; of several with one name the first suffix wins.
+    """Files of a folder by their names without suffix, in the order of the numbers in these; of several with one name
+    the first suffix wins.
 
     Raises:
         FileNotFoundError: there is no folder.
@@ -79,10 +94,10 @@ def files_by_name(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
         raise FileNotFoundError(f'{folder}: expected a folder with files {", ".join("*" + s for s in suffixes)}; check '
                                 'data_root and its layout')
     found: dict[str, Path] = {}
-    for file in sorted(folder.iterdir(), key=lambda f: (f.stem, _rank(f, suffixes))):
+    for file in sorted(natural_order(folder.iterdir()), key=lambda f: _rank(f, suffixes)):
         if _rank(file, suffixes) < len(suffixes) and not file.name.startswith('.'):
             found.setdefault(file.stem, file)
-    return found
+    return {path.name: found[path.name] for path in natural_order(Path(name) for name in found)}
 
 
 def _rank(file: Path, suffixes: Sequence[str]) -> int:

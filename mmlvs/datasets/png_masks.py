@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mmlvs.datasets.mask_sources import FrameMasks, MaskSource
-from mmlvs.io import open_image
+from mmlvs.io import grey_levels, open_image
 
 Size = tuple[int, int]
 FOREGROUND = '1'
@@ -71,7 +71,7 @@ class ForegroundPNG(MaskSource):
 
     Args:
         file_of: video id, frame id -> the file, or None.
-        soft: keep grey values 0..255 as they are (saliency truth); False: any value above 0 is foreground (all objects
+        soft: keep grey levels 0..255 as they are (saliency truth); False: any value above 0 is foreground (all objects
             of an index PNG merge to one).
         void: value of pixels that count for nothing, with ``soft=False``; None = there is none.
     """
@@ -83,11 +83,19 @@ class ForegroundPNG(MaskSource):
         self.file_of, self.soft, self.void = file_of, soft, void
 
     def read(self, video_id: str, frame_id: str, frame_index: int, object_ids: Sequence[str]) -> FrameMasks | None:
-        """See :class:`MaskSource`."""
+        """See :class:`MaskSource`.
+
+        Raises:
+            ValueError: the file is damaged; or it shows colours where levels are wanted.
+        """
         file = self.file_of(video_id, frame_id)
         if file is None:
             return None
-        grey = read_grey(file)
+        if self.soft:
+            with open_image(file, 'annotation') as image:
+                grey = grey_levels(image, file)
+        else:
+            grey = read_grey(file)
         ignore = np.zeros(grey.shape, dtype=bool) if self.void is None else grey == self.void
         mask = grey if self.soft else ((grey > 0) & ~ignore).astype(np.uint8)
         return FrameMasks(np.stack([mask] * len(object_ids)), ignore, str(file))  # O H W

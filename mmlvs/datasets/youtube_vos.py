@@ -26,7 +26,8 @@ class YouTubeVOSDataset(VideoFlowDataset):
     * ``valid`` and ``test`` have masks of the frames only where an object appears: others are not annotated.
 
     Args:
-        merge: one foreground ``'1'`` of all objects (zero-shot pre-training) instead of a track per object.
+        merge: one foreground ``'1'`` of all objects (zero-shot pre-training) instead of a track per object; frames that
+            show none are trained on, too.
         flow: folder of flow images ``<flow>/<video>/<frame>.png`` below the split, None = no flow.
         The others are those of :class:`VideoExpressionDataset`.
     """
@@ -37,7 +38,7 @@ class YouTubeVOSDataset(VideoFlowDataset):
                  unit: str | None = None, clip_length: int | None = None, stride: int | None = None,
                  test_mode: bool = False, with_masks: bool | str = 'auto', seed: int = 0, limit: int | None = None,
                  merge: bool = False, flow: str | None = None) -> None:
-        self.merge, self.flow = merge, flow
+        self.merge, self.flow, self.keep_empty = merge, flow, merge
         super().__init__(data_root=data_root, split=split, pipeline=pipeline, unit=unit, clip_length=clip_length,
                          stride=stride, test_mode=test_mode, with_masks=with_masks, seed=seed, limit=limit)
         self.require_flow()

@@ -25,7 +25,8 @@ class ZeroShotDataset(VideoFlowDataset):
       ``frames='all'``, which streams every file of ``Frame``.
     * ``Frame``, ``Flow`` and ``GT`` are paired **by name** without suffix, never by position; a missing file is an
       error that lists all of them, an extra one is never touched.
-    * Suffixes differ between sets and folders (png, jpg).
+    * Suffixes differ between sets and folders (png, jpg). Frames come in the order of the numbers in their names.
+    * A mask without foreground is truth like any other: it is trained on and scored.
     * Truth keeps its grey values 0..255 (soft saliency); ``soft=False`` makes any value above 0 foreground.
     * Sequences come in the order of their names, and every folder of the set is one; hidden files do not count.
 
@@ -38,6 +39,7 @@ class ZeroShotDataset(VideoFlowDataset):
     """
 
     name = 'zero-shot'
+    keep_empty = True
 
     def __init__(self, *, data_root: str | Path, split: str = 'DAVIS', pipeline: Sequence[dict | Callable] = (),
                  clip_length: int | None = None, stride: int | None = None, test_mode: bool = False,
@@ -66,8 +68,17 @@ class ZeroShotDataset(VideoFlowDataset):
             refuse(FileNotFoundError(f'{self.name}: {len(lost)} masks have no frame of their name (.jpg or .png): '
                                      + ', '.join(lost)))
         chosen = self._frames if self.frames == 'all' else self._truth
+        bare = [str(root / video) for video, frames in chosen.items() if not frames]
+        if bare:
+            what, remedy = ('Frame', '') if self.frames == 'all' else ('GT', ", or set frames='all' to predict only")
+            refuse(FileNotFoundError(f'{self.name}: {len(bare)} sequences have no file in {what}; complete or remove '
+                                     f'them{remedy}: ' + ', '.join(bare)))
         return [VideoRecord(video, tuple(f for f in frames if f in self._frames[video]),
-                            (Expression('0', None, (FOREGROUND,)),)) for video, frames in chosen.items()]
+                            (Expression('0', None, (FOREGROUND,)),)) for video, frames in chosen.items() if frames]
+
+    def all_frame_ids(self, video_id: str) -> list[str]:
+        """Frames of ``Frame``, with truth or without."""
+        return list(self._frames[video_id])
 
     def frame_path(self, video_id: str, frame_id: str) -> Path:
         """Image of a frame."""

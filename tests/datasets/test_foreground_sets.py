@@ -67,10 +67,60 @@ def test_all_frames_and_the_one_after_a_clip(zero_shot):
     dataset = ZeroShotDataset(data_root=zero_shot, split='FBMS', test_mode=True, frames='all', clip_length=2,
                               pipeline=pipeline)
     items = [dataset[n] for n in range(3)]
-    assert [item['inputs']['img'].shape[0] for item in items] == [3, 3, 1]  # the last clip of a video has none
+    assert [item['inputs']['img'].shape[0] for item in items] == [3, 3, 2]
     assert [item['inputs']['flow'].shape[0] for item in items] == [2, 2, 1]
     assert [item['data_samples'].gt_annotated.tolist() for item in items] == [[True, False], [False, False], [True]]
-    assert items[0]['inputs']['img'][2].float().mean().item() == pytest.approx(80, abs=1)
+    after = [item['inputs']['img'][-1].float().mean().item() for item in items]
+    assert after == pytest.approx([80, 160, 120], abs=1)  # flow of the last frame of a video leads to the one before
+
+
+def test_flow_on_the_way_is_that_of_neighbours_in_training_too(zero_shot):
+    """Also where only some frames have truth."""
+    steps = [dict(type='SampleClip', num_frames=1), dict(type='LoadFrames'), dict(type='LoadLookAhead'),
+             dict(type='LoadMasks'), dict(type='MarkVisible'), dict(type='PackClip')]
+    settings = dict(data_root=zero_shot, split='FBMS', flow=False)
+    dataset = ZeroShotDataset(**settings, pipeline=steps, clip_length=1)
+    pairs = {tuple(round(float(frame.float().mean()) / 40) for frame in dataset[n]['inputs']['img'])
+             for n in range(len(dataset))}
+    assert pairs == {(0, 1), (1, 2), (2, 1), (4, 3)}
+    sparse = ZeroShotDataset(**settings, pipeline=steps[1:], test_mode=True)
+    with pytest.raises(ValueError, match="in video 'bee' frame '000' is not followed by .*004.jpg"):
+        sparse[0]
+
+
+def test_frames_without_foreground_are_trained_on(zero_shot):
+    for t in range(3):
+        _save(zero_shot / f'FBMS/cat/GT/{t:03d}.png', _mask(0))
+    steps = [dict(type='SampleClip', num_frames=1), *LOAD[:2], dict(type='MarkVisible'), LOAD[2]]
+    dataset = ZeroShotDataset(data_root=zero_shot, split='FBMS', flow=False, pipeline=steps, clip_length=1)
+    frames = [(item.video_id, item.frame_ids[0]) for item in (dataset[n]['data_samples'] for n in range(5))]
+    assert frames == [('bee', '000'), ('bee', '004'), ('cat', '000'), ('cat', '001'), ('cat', '002')]
+
+
+def test_numbers_of_frames_give_their_order(tmp_path):
+    for t in (1, 2, 10):
+        _save(tmp_path / f'set/v/Frame/{t}.png', _frame(t))
+        _save(tmp_path / f'set/v/GT/{t}.png', _mask(255))
+    dataset = ZeroShotDataset(data_root=tmp_path, split='set', flow=False, test_mode=True, pipeline=LOAD)
+    assert dataset[0]['data_samples'].frame_ids == ['1', '2', '10']
+    (tmp_path / 'set/w/Frame').mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=r"1 sequences have no file in GT; .*frames='all'.*: .*w"):
+        ZeroShotDataset(data_root=tmp_path, split='set', flow=False, test_mode=True, pipeline=LOAD)
+
+
+def test_masks_in_colours_are_no_soft_truth(zero_shot):
+    """Numbers of objects of an index PNG were taken for levels: a perfect map then scored maxF 0."""
+    file = zero_shot / 'FBMS/cat/GT/000.png'
+    _save(file, _mask(1, 2), palette=True)
+    settings = dict(data_root=zero_shot, split='FBMS', flow=False, test_mode=True, pipeline=LOAD)
+    dataset = ZeroShotDataset(**settings)
+    with pytest.raises(ValueError, match=r'cat/GT/000.png: expected grey levels .*soft=False'):
+        dataset[1]
+    assert ZeroShotDataset(**settings, soft=False)[1]['data_samples'].gt_masks.unique().tolist() == [0, 1]
+    image = Image.fromarray(_mask(1, 2).astype(np.uint8))
+    image.putpalette([0, 0, 0, 128, 128, 128, 255, 255, 255])  # greys
+    image.save(file)
+    assert dataset[1]['data_samples'].gt_masks[0, 0].unique().tolist() == [0, 128, 255]
 
 
 def test_training_clips_flip_all_streams(zero_shot):

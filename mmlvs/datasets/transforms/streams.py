@@ -41,21 +41,30 @@ class LoadStream(ClipTransform):
 
 @TRANSFORMS.register_module()
 class LoadLookAhead(ClipTransform):
-    """Appends the frame that follows a test clip to stream ``img``, so that flow of its last frame can be computed.
+    """Appends to stream ``img`` the frame that the flow of a clip's last frame leads to, so that it can be computed.
 
-    The stream then has T + 1 frames for the T of ``frame_ids``; at the end of the video it keeps T. After
-    ``LoadFrames``.
+    That is the frame that follows, at the end of a video the one before. The stream then has T + 1 frames for the T of
+    ``frame_ids`` (T in a video of one frame). After ``LoadFrames``, in training after the clip has been sampled.
 
     Raises:
-        KeyError: the data set does not tell the following frame.
+        KeyError: the data set does not know.
+        ValueError: frames of the clip do not follow each other in the video, so that flow between them would not be
+            that of neighbours.
     """
 
     def transform(self, results: Results) -> Results:
         """Append the frame, if there is one."""
-        if 'following_path' not in results:
+        partner, video = results.get('flow_partner'), results['video_id']
+        if partner is None:
             raise KeyError(f"LoadLookAhead: data set {results['dataset']!r} does not tell which frame follows a clip")
-        path = results['following_path']
+        frames = results['frame_ids']
+        for frame, path in zip(frames[:-1], results['frame_paths'][1:], strict=True):
+            if str(partner(video, frame)) != path:
+                raise ValueError(f'LoadLookAhead: in video {video!r} frame {frame!r} is not followed by {path}; flow '
+                                 "can be computed only for clips of neighbours: take every frame (frames='all' of "
+                                 'ZeroShotDataset), clips of one frame, or flow images from files')
+        path = partner(video, frames[-1])
         if path is not None:
-            frame = decode_frames([path])[path]
+            frame = decode_frames([str(path)])[str(path)]
             results['frames']['img'] = np.concatenate([results['frames']['img'], frame[None]])  # T+1 H W 3
         return results

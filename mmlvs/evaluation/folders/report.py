@@ -1,5 +1,6 @@
 """Tables and a plot of scored folders."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from mmlvs.evaluation.folders.conventions import FolderConvention
 from mmlvs.evaluation.folders.scoring import UnitScores
 from mmlvs.evaluation.functional.davis import mean_of
-from mmlvs.evaluation.functional.saliency import saliency_summary
+from mmlvs.evaluation.functional.saliency import SALIENCY_NUMBERS, convention_of, saliency_summary
 from mmlvs.evaluation.metrics.tables import write_csv
 from mmlvs.io.atomic import atomic_path, write_json, write_text
 
@@ -30,7 +31,8 @@ def summarise(scores: Sequence[UnitScores], convention: FolderConvention) -> tup
     """Numbers of the whole folder, of every video and of every track.
 
     J, F and the like are percentages and means over tracks; several annotator sets are averaged last. Saliency are
-    fractions, averaged as their protocol says.
+    fractions, averaged as their protocol says; a video of which it counts no frame has NaN in its row, and no share in
+    the whole.
 
     Returns:
         Overall numbers; rows of the videos; rows of the tracks.
@@ -41,9 +43,12 @@ def summarise(scores: Sequence[UnitScores], convention: FolderConvention) -> tup
     if not scores:
         raise ValueError('no folder was scored')
     if convention.saliency:
-        videos = {row.unit.video: row.saliency for row in scores}
+        videos, c = {row.unit.video: row.saliency for row in scores}, convention_of(convention.saliency)
+
         def measured(part: dict) -> dict[str, float]:
-            found = saliency_summary(part, protocol=convention.saliency)
+            part = {name: rows for name, rows in part.items() if len(rows) > c.skip_first + c.skip_last}
+            found = (saliency_summary(part, protocol=convention.saliency) if part else
+                     dict.fromkeys(SALIENCY_NUMBERS, math.nan))
             return {name: value for name, value in found.items() if convention.saliency == 'standard' or name != 'wF'}
 
         lines = [{'video': name, 'frames': len(rows), **measured({name: rows})} for name, rows in videos.items()]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmlvs.evaluation.folders.conventions import FolderConvention
 from mmlvs.evaluation.functional.davis import VOID_LABEL
-from mmlvs.io.masks import read_index_png
+from mmlvs.io import grey_levels, open_image, read_index_png
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp')
 DATASET_NAMES = {'ref-youtube-vos': 'RefYouTubeVOSDataset', 'mevis': 'MeViSDataset', 'long-rvos': 'LongRVOSDataset',
@@ -121,6 +121,9 @@ class FolderTruth(Truth):
     def read(self, unit: Unit, frame: str) -> np.ndarray:
         """See :class:`Truth`."""
         path = self._file(unit, frame)
+        if self.convention.pixels == 'levels':
+            with open_image(path, 'truth') as image:
+                return grey_levels(image, path)
         return read_index_png(path) if self.convention.pixels == 'index' else read_grey(path)
 
 

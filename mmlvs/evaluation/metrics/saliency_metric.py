@@ -44,8 +44,8 @@ class SaliencyMetric(VideoMetric):
 
     The model attaches ``pred_soft`` (N, K, H, W) uint8 at original size. J and F are means over all frames of a video,
     then over videos, with recall and decay (Isomer's ZVOS script, without its rounding). Which frames saliency counts
-    is up to the protocol. A frame that the protocol cannot score makes S NaN, and the log names it. The log gets both
-    tables, with the rules of each above its numbers.
+    is up to the protocol. A frame that the protocol cannot score makes S NaN, and a video of which it counts no frame
+    is left out of saliency; the log names both. It also gets both tables, with the rules of each above its numbers.
 
     Args:
         protocol: ``'standard'`` (PySODMetrics, all frames pooled) or ``'isomer'`` (its VSOD evaluator: frames without
@@ -53,6 +53,7 @@ class SaliencyMetric(VideoMetric):
         weighted: also the weighted F.
         zvos: also J and F.
         soft_truth: the truth holds levels 0..255; False: any value above 0 is object.
+        toolkit_exact: decay as the script computes it in videos beyond 257 frames, where its 8-bit limits wrap.
         output_dir: folder of ``per_video_<protocol>.csv``; None for none.
         prefix, collect_device: as in VideoMetric.
 
@@ -61,11 +62,12 @@ class SaliencyMetric(VideoMetric):
     """
 
     def __init__(self, *, protocol: str = 'standard', weighted: bool = True, zvos: bool = True, soft_truth: bool = True,
-                 output_dir: str | None = None, prefix: str | None = None, collect_device: str = 'cpu') -> None:
+                 toolkit_exact: bool = False, output_dir: str | None = None, prefix: str | None = None,
+                 collect_device: str = 'cpu') -> None:
         super().__init__(prefix=prefix, collect_device=collect_device)
         convention_of(protocol)
         self.protocol, self.weighted, self.zvos, self.soft_truth = protocol, weighted, zvos, soft_truth
-        self.output_dir = output_dir
+        self.toolkit_exact, self.output_dir = toolkit_exact, output_dir
 
     def score(self, sample: VideoSegDataSample) -> Iterable[tuple[Key, SaliencyRecord]]:
         """Scores of the annotated frames of one clip.
@@ -108,8 +110,15 @@ class SaliencyMetric(VideoMetric):
         if unscored:
             print_log(f'SaliencyMetric: protocol {self.protocol!r} gives no S for {len(unscored)} frames, e.g. '
                       f'{unscored[:3]}', logger='current', level=30)
-        results = saliency_summary({name: [record.scores for _, record in rows] for name, rows in videos.items()},
-                                   protocol=self.protocol)
+        c = convention_of(self.protocol)
+        counted = {name: [record.scores for _, record in rows] for name, rows in videos.items()
+                   if len(rows) > c.skip_first + c.skip_last}
+        if len(counted) < len(videos):
+            short = [name.rpartition('/')[0] for name in videos if name not in counted]
+            print_log(f'SaliencyMetric: {len(short)} videos are left out of saliency, not of J and F: of so few frames '
+                      f'protocol {self.protocol!r} counts none ({", ".join(short[:10])})', logger='current', level=30)
+        results = (saliency_summary(counted, protocol=self.protocol) if counted else
+                   dict.fromkeys(SALIENCY_NUMBERS, float('nan')))
         if not self.weighted:
             del results['wF']
         lines = [self._line(name, [record for _, record in rows]) for name, rows in videos.items()]
@@ -126,10 +135,11 @@ class SaliencyMetric(VideoMetric):
         c = convention_of(self.protocol)
         counted = [record.scores for record in records[c.skip_first:len(records) - c.skip_last]]
         line = {'video': track.rpartition('/')[0], 'frames': len(records),
-                f'{self.protocol}/MAE': float(np.mean([scores.mae for scores in counted])),
-                f'{self.protocol}/S': float(np.mean([scores.structure for scores in counted]))}
+                f'{self.protocol}/MAE': _mean([scores.mae for scores in counted]),
+                f'{self.protocol}/S': _mean([scores.structure for scores in counted])}
         for letter in 'JF' if self.zvos else '':
-            found = series_statistics([getattr(record, letter.lower()) for record in records], skip=INNER)
+            found = series_statistics([getattr(record, letter.lower()) for record in records], skip=INNER,
+                                      toolkit_exact=self.toolkit_exact)
             line |= {letter: 100 * found.mean, f'{letter}-Recall': 100 * found.recall,
                      f'{letter}-Decay': 100 * found.decay}
         return line
@@ -145,3 +155,8 @@ class SaliencyMetric(VideoMetric):
                 f'and the last not in recall and decay; mean over frames, then over videos. {found}',
                 {name: results[name] for name in ZVOS_NUMBERS}, digits=1))
         print_log('\n'.join(('', *tables)), logger='current')
+
+
+def _mean(values: list[float]) -> float:
+    """A NaN among them makes it NaN; so does no value at all."""
+    return float(np.mean(values)) if values else float('nan')

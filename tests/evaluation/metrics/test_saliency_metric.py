@@ -86,6 +86,38 @@ def test_videos_are_listed_by_the_protocol(tmp_path):
         assert np.mean([float(row[f'isomer/{name}']) for row in rows]) == pytest.approx(found[name], abs=1e-4)
 
 
+def test_a_video_too_short_for_the_protocol_keeps_its_j_and_f(said, tmp_path):
+    """Two frames are the first and the last: Isomer's evaluator counts neither."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random((4, 20, 30)) > 0.5) * np.uint8(255)
+    metric = METRICS.build(dict(type='SaliencyMetric', protocol='isomer', weighted=False, output_dir=str(tmp_path)))
+    alone = METRICS.build(dict(type='SaliencyMetric', protocol='isomer', weighted=False))
+    short = clip('short', truth[:2] // 2, truth[:2], 0, 0, 2)
+    metric.process(None, [clip('long', truth, truth, 0, 0, 4), short])
+    alone.process(None, [clip('long', truth, truth, 0, 0, 4)])
+    found, expected = metric.evaluate(2), alone.evaluate(1)
+    assert [found[n] for n in ('MAE', 'maxF', 'S')] == [expected[n] for n in ('MAE', 'maxF', 'S')]
+    assert found['J'] == expected['J'] / 2 == 50  # level 127 is not above 128
+    assert 'of so few frames' in said[0] and '(short)' in said[0]
+    assert (tmp_path / 'per_video_isomer.csv').read_text().splitlines()[2].startswith('short,2,nan,nan,0.0000')
+    metric.process(None, [short])
+    found = metric.evaluate(1)
+    assert np.isnan(found['MAE']) and np.isnan(found['S']) and found['J'] == 0
+
+
+def test_decay_of_long_videos(said):
+    """The script keeps the limits of its parts in 8 bits."""
+    truth = np.full((300, 2, 4), 255, np.uint8)
+    soft = truth.copy()
+    soft[150:, :, :2] = 0
+    decay = {}
+    for exact in (False, True):
+        metric = METRICS.build(dict(type='SaliencyMetric', toolkit_exact=exact, weighted=False))
+        metric.process(None, [clip('v', soft, truth, 0, 0, 300)])
+        decay[exact] = metric.evaluate(1)['J-Decay']
+    assert decay[False] == pytest.approx(50) and np.isnan(decay[True])
+
+
 def test_frames_without_s_are_named(said):
     truth = np.zeros((3, 20, 30), np.uint8)
     truth[:, 0] = 255  # centred on the first row
