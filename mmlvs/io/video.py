@@ -8,9 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from mmlvs.io.atomic import atomic_path
+from mmlvs.io.images import open_image
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
@@ -162,11 +162,8 @@ def count_frames(path: Path) -> int:
 
 def _read_image(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB of one image file, decoded by Pillow, which refuses a truncated one."""
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert('RGB'))
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f'{path}: not a readable image ({error}); copy or extract the file again') from error
+    with open_image(path) as image:
+        return np.array(image.convert('RGB'))
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

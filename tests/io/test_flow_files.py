@@ -12,9 +12,11 @@ from mmlvs.io.flow_files import (
     check_names,
     find_flow_jobs,
     flow_names,
+    folders_without_frames,
     frame_names,
     keep_settings,
     make_flow,
+    run_flow_jobs,
 )
 
 
@@ -66,9 +68,68 @@ def test_only_what_is_missing_is_made(tmp_path):
     asked = []
     assert make_flow(job, lambda *pair: asked.append(pair) or still(*pair)) == 3 and len(asked) == 3
     (job.target / '2.jpg').unlink()
-    assert make_flow(job, lambda *pair: asked.append(pair) or still(*pair)) == 1 and len(asked) == 4
-    assert [int(frame[0, 0, 0]) for frame in asked[-1]] == [40, 20]  # from the last frame to the one before
+    assert make_flow(job, lambda *pair: asked.append(pair) or still(*pair)) == 1 and len(asked) == 5
+    # the frame before may have been the last one when its flow was made
+    assert [[int(frame[0, 0, 0]) for frame in pair] for pair in asked[-2:]] == [[20, 40], [40, 20]]
     assert check_flow(job) == 3 and sorted(flow_names(job.target)) == ['0', '1', '2']
+
+
+def test_a_video_that_has_grown_gets_the_flow_of_the_whole(tmp_path):
+    """The last frame's flow leads back; once frames follow it, it leads on."""
+    def towards(frame, other):
+        return np.full((*frame.shape[:2], 2), [int(other[0, 0, 0]) - int(frame[0, 0, 0]), 0], np.float32)
+
+    write(tmp_path / 'whole', *(f'{t}.png' for t in range(5)))
+    write(tmp_path / 'grown', *(f'{t}.png' for t in range(3)))
+    jobs = [find_flow_jobs([tmp_path / name], tmp_path / 'out')[0] for name in ('whole', 'grown')]
+    make_flow(jobs[1], towards)
+    write(tmp_path / 'grown', *(f'{t}.png' for t in range(5)))
+    assert make_flow(jobs[1], towards) == 2 and make_flow(jobs[0], towards) == 5
+    for file in sorted(jobs[0].target.iterdir()):
+        assert file.read_bytes() == (jobs[1].target / file.name).read_bytes(), file.name
+
+
+def test_only_frames_with_truth(tmp_path):
+    write(tmp_path / 'set/v/Frame', *(f'{t}.jpg' for t in range(4)))
+    write(tmp_path / 'set/v/GT', '0.png', '3.png')
+    (job, ) = find_flow_jobs([tmp_path / 'set'], None, frames='Frame', flow='Flow', only='GT')
+    asked = []
+    assert make_flow(job, lambda *pair: asked.append(pair) or still(*pair)) == 2 == check_flow(job)
+    assert sorted(flow_names(job.target)) == ['0', '3'] and len(asked) == 2
+    assert [int(round(frame[0, 0, 0] / 20)) for frame in asked[0]] == [0, 1], 'the neighbour, with truth or without'
+    write(tmp_path / 'set/v/GT', '9.png')
+    with pytest.raises(FlowFilesError, match=r'1 files belong to no frame of .* \(9\)'):
+        make_flow(job, still)
+
+
+def test_places_that_cannot_be(tmp_path, monkeypatch):
+    write(tmp_path / 'set/v', '0.png')
+    (tmp_path / 'set/empty').mkdir()
+    (tmp_path / 'set/mac').mkdir()
+    (tmp_path / 'set/mac/._0.png').touch()
+    with pytest.raises(ValueError, match='would lie among its frames'):
+        find_flow_jobs([tmp_path / 'set/v'], tmp_path / 'set')
+    assert [path.name for path in folders_without_frames([tmp_path / 'set'])] == ['empty', 'mac']
+    (tmp_path / 'clip.mp4').touch()
+    with pytest.raises(ValueError, match='clip.mp4: a video file has no folders of its own'):
+        find_flow_jobs([tmp_path / 'clip.mp4'], None, flow='Flow')
+    write(tmp_path / 'sets/one/v/Frame', '0.png')
+    with pytest.raises(FileNotFoundError, match='a level deeper, name these folders: .*one'):
+        find_flow_jobs([tmp_path / 'sets'], None, frames='Frame', flow='Flow')
+    monkeypatch.chdir(tmp_path / 'set/v')
+    (job, ) = find_flow_jobs(['.'], tmp_path / 'out')
+    assert job.target == tmp_path / 'out/v'
+
+
+def test_any_failure_is_that_of_one_video(tmp_path):
+    write(tmp_path / 'set/a', '0.png', '1.png')
+    write(tmp_path / 'set/b', '0.png', '1.png')
+
+    def out_of_memory(frame, other):
+        raise RuntimeError('out of memory')
+
+    made, errors = run_flow_jobs(find_flow_jobs([tmp_path / 'set'], tmp_path / 'out'), out_of_memory)
+    assert made == 0 and errors == [f'{name}: RuntimeError: out of memory' for name in 'ab']
 
 
 def test_a_video_of_one_frame_has_one_white_image(tmp_path):

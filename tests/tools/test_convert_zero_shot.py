@@ -52,7 +52,8 @@ def test_objects_merge_and_frames_thin_out(tool, tmp_path, capsys):
     (root / 'train/meta.json').write_text(json.dumps(dict(videos=dict(v=dict(objects={'1': {}, '5': {}})))))
     out = tmp_path / 'out'
     assert tool.main(['youtube-vos', '--data-root', str(root), '--out', str(out), '--every', '2']) == 0
-    assert sorted(f.name for f in (out / 'v/Frame').iterdir()) == ['00000.jpg', '00020.jpg']
+    assert sorted(f.name for f in (out / 'v/GT').iterdir()) == ['00000.png', '00020.png']
+    assert len(list((out / 'v/Frame').iterdir())) == 5  # flow is that of neighbours
     assert np.array(Image.open(out / 'v/GT/00000.png'))[0].tolist() == [255, 255, 0, 0, 0, 0]
     assert tool.main(['youtube-vos', '--data-root', str(tmp_path), '--out', str(out)]) == 1
     assert 'expected the annotation file' in capsys.readouterr().err

@@ -5,6 +5,7 @@
     python tools/dataset_converters/make_flow.py clips/*.mp4 --out flow --method raft \\
         --weights pretrained/raft_large_C_T_V1-22a6c225.pth --device cuda
     python tools/dataset_converters/make_flow.py data/DAVIS/JPEGImages/480p --out data/DAVIS/Flow --check
+    python tools/dataset_converters/make_flow.py data/TrainSet/SampleYTBVOS-30 --frames Frame --flow Flow --only GT
 
 A frame gets its flow to the next frame, the last one its flow to the one before. A source is a video file, a folder of
 frames, or a folder of such. Images are written whole or not at all; an interrupted run goes on where it stopped.
@@ -24,7 +25,7 @@ if (ROOT / 'mmlvs').is_dir() and str(ROOT) not in sys.path:  # a checkout works 
     sys.path.insert(0, str(ROOT))
 
 from mmlvs.io.flow import DISFlow, Estimator, RAFTFlow  # noqa: E402
-from mmlvs.io.flow_files import find_flow_jobs, keep_settings, run_flow_jobs  # noqa: E402
+from mmlvs.io.flow_files import find_flow_jobs, folders_without_frames, keep_settings, run_flow_jobs  # noqa: E402
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -33,6 +34,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', metavar='DIR', help='gets one folder a video; left out: see --flow')
     parser.add_argument('--frames', metavar='NAME', help='frames of a video lie in <video>/NAME')
     parser.add_argument('--flow', metavar='NAME', help='flow goes to <video>/NAME, below --out or else by the frames')
+    parser.add_argument('--only', metavar='NAME', help='only frames with a file in <video>/NAME, such as GT')
     parser.add_argument('--method', choices=['dis', 'raft'], default='dis', help='estimator (default: %(default)s)')
     parser.add_argument('--preset', choices=DISFlow.PRESETS, default='medium', help='of dis (default: %(default)s)')
     parser.add_argument('--weights', metavar='FILE', help="of raft: torchvision's file, nothing is downloaded")
@@ -68,8 +70,10 @@ def estimator_of(args: argparse.Namespace) -> tuple[Estimator, dict]:
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     try:
-        jobs = find_flow_jobs(args.sources, args.out, frames=args.frames, flow=args.flow, suffix=args.suffix,
-                              max_radius=args.max_radius)
+        jobs = find_flow_jobs(args.sources, args.out, frames=args.frames, flow=args.flow, only=args.only,
+                              suffix=args.suffix, max_radius=args.max_radius)
+        for folder in folders_without_frames(args.sources, frames=args.frames):
+            print(f'passed over, no frames in it: {folder}', file=sys.stderr)
         estimator = None
         if not args.check:
             estimator, settings = estimator_of(args)

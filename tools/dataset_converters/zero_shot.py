@@ -5,10 +5,11 @@
     python tools/dataset_converters/zero_shot.py youtube-vos --data-root data/youtube-vos --split train --every 30 \\
         --out data/zero-shot/TrainSet/SampleYTBVOS-30
 
-Frames are linked, masks written with all objects as 255. Frames without mask are left out. An interrupted run goes on
-where it stopped, a second run does nothing, and the source stays as it is. Flow images are made afterwards, by
-tools/dataset_converters/make_flow.py. mmlvs reads both sources without this conversion too (DAVIS16Dataset,
-YouTubeVOSDataset with merge=True).
+Frames are linked, all of them, so that flow between neighbours can be made; masks are written with all objects as 255.
+Training and testing take the frames that have a mask. An interrupted run goes on where it stopped, a second run does
+nothing, and the source stays as it is. Flow images are made afterwards, by tools/dataset_converters/make_flow.py with
+--frames Frame --flow Flow, and --only GT where not every frame has a mask. mmlvs reads both sources without this
+conversion too (DAVIS16Dataset, YouTubeVOSDataset with merge=True).
 """
 
 import argparse
@@ -33,23 +34,23 @@ def source_of(args: argparse.Namespace) -> VideoExpressionDataset:
 
 
 def convert(dataset: VideoExpressionDataset, out: Path, conversion: Conversion, *, every: int = 1) -> None:
-    """Place the frames and masks of all videos; ``every``: only each so many-th frame of a video."""
+    """Place the frames and masks of all videos; ``every``: the mask of each so many-th frame of a video only."""
     masks = dataset.mask_source()
     for video in tqdm(dataset.videos, desc=out.name, unit='sequence', disable=None):
         folder = out / video.video_id
-        for t in range(0, len(video.frame_ids), every):
-            frame = video.frame_ids[t]
-            target = folder / 'GT' / f'{frame}.png'
-            if target.is_file():  # written whole or not at all
-                conversion.kept += 1
-            else:
-                found = masks.read(video.video_id, frame, t, [FOREGROUND])
-                if found is None:
-                    continue
-                write_mask_png(target, found.objects[0] > 0)
-                conversion.written += 1
+        for t, frame in enumerate(video.frame_ids):
             image = dataset.frame_path(video.video_id, frame)
             conversion.place(image, folder / 'Frame' / f'{frame}{image.suffix}')
+            target = folder / 'GT' / f'{frame}.png'
+            if t % every:
+                continue
+            if target.is_file():  # written whole or not at all
+                conversion.kept += 1
+                continue
+            found = masks.read(video.video_id, frame, t, [FOREGROUND])
+            if found is not None:
+                write_mask_png(target, found.objects[0] > 0)
+                conversion.written += 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--data-root', type=Path, required=True, help='folder of the source')
     parser.add_argument('--split', default='train', help='default: %(default)s')
     parser.add_argument('--out', type=Path, required=True, help='folder of the set, below TrainSet or TestSet')
-    parser.add_argument('--every', type=int, default=1, help='take each so many-th frame only (default: %(default)s)')
+    parser.add_argument('--every', type=int, default=1, help='masks of each so many-th frame (default: %(default)s)')
     parser.add_argument('--mode', choices=MODES, default='hardlink', help='how frames get there')
     args = parser.parse_args(arguments)
     if args.every < 1:
