@@ -128,6 +128,8 @@ class NoFlow:
 class RAFTFlow:
     """RAFT (Teed and Deng, ECCV 2020) of torchvision with weights from a file. Nothing is downloaded.
 
+    Frames are padded to multiples of 8 with their border pixels, half on each side.
+
     Args:
         checkpoint: file of weights as torchvision publishes them; ``raft_large_C_T_V1-22a6c225.pth`` are the authors'
             (Chairs, then Things).
@@ -162,14 +164,18 @@ class RAFTFlow:
         images = torch.from_numpy(np.stack([frame, next_frame])).to(self.device)
         images = images.permute(0, 3, 1, 2).float() / 127.5 - 1  # 2 H W 3 -> 2 3 H W
         height, width = images.shape[-2:]
-        target = tuple(-(-max(side, self.min_side) // 8) * 8 for side in (height, width))
-        if target != (height, width):  # the network halves its maps three times
-            images = F.interpolate(images, size=target, mode='bilinear', align_corners=False)
+        size = max(height, self.min_side), max(width, self.min_side)
+        if size != (height, width):
+            images = F.interpolate(images, size=size, mode='bilinear', align_corners=False)
+        down, across = -size[0] % 8, -size[1] % 8  # the network halves its maps three times
+        if down or across:
+            images = F.pad(images, (across // 2, across - across // 2, down // 2, down - down // 2), mode='replicate')
         with torch.inference_mode():
             flow = self._network(images[:1], images[1:], num_flow_updates=self.iterations)[-1]  # 1 2 h w
-        if target != (height, width):
+        flow = flow[..., down // 2:down // 2 + size[0], across // 2:across // 2 + size[1]]
+        if size != (height, width):
             flow = F.interpolate(flow, size=(height, width), mode='bilinear', align_corners=False)
-            flow = flow * flow.new_tensor([width / target[1], height / target[0]])[:, None, None]
+            flow = flow * flow.new_tensor([width / size[1], height / size[0]])[:, None, None]
         return flow[0].permute(1, 2, 0).cpu().numpy()  # 1 2 H W -> H W 2
 
     def _load(self):

@@ -88,6 +88,17 @@ def test_flow_on_the_way_is_that_of_neighbours_in_training_too(zero_shot):
         sparse[0]
 
 
+def test_flow_images_of_another_size(zero_shot):
+    for t in range(3):
+        _save(zero_shot / f'FBMS/cat/Flow/{t:03d}.png', np.full((12, 16, 3), 100))
+    settings = dict(data_root=zero_shot, split='FBMS', test_mode=True)
+    with pytest.raises(ValueError, match=r'size \(12, 16\) .* frames of video .cat. have \(6, 8\).*resize=True'):
+        ZeroShotDataset(**settings, pipeline=FLOW)[1]
+    steps = [FLOW[0], dict(type='LoadStream', resize=True), *FLOW[2:]]
+    inputs = ZeroShotDataset(**settings, pipeline=steps)[1]['inputs']
+    assert inputs['flow'].shape == inputs['img'].shape == (3, 3, 6, 8) and inputs['flow'].unique().tolist() == [100]
+
+
 def test_frames_without_foreground_are_trained_on(zero_shot):
     for t in range(3):
         _save(zero_shot / f'FBMS/cat/GT/{t:03d}.png', _mask(0))

@@ -190,3 +190,14 @@ def test_parameter_groups_see_through_shards():
     assert sorted(rates) == [0.5, 1.0]
     with pytest.raises(ValueError, match="'haed.bias'.* match no parameter; the parts of this model are .*'head'"):
         build('haed.bias')
+
+
+@pytest.mark.parametrize('rules, message', [
+    (dict(norm_decay_mul=0), "paramwise_cfg has no 'norm_decay_mul'; did you mean 'norm_decay_mult'"),
+    (dict(custom_key={}), "did you mean 'custom_keys'"),
+    (dict(custom_keys=dict(head=dict(decay_mul=0.5))), "custom_keys.head has no 'decay_mul'; did you mean 'decay_m"),
+])
+def test_a_misspelt_rule_of_parameter_groups_is_an_error(rules, message):
+    settings = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1.0))
+    with pytest.raises(ValueError, match=message):
+        StrictOptimWrapperConstructor(settings, rules)(Sharded())

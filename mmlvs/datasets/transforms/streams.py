@@ -5,6 +5,7 @@ import numpy as np
 from mmlvs.datasets.frame_files import decode_frames
 from mmlvs.datasets.transforms.compose import ClipTransform, Results
 from mmlvs.registry import TRANSFORMS
+from mmlvs.structures import ClipCodec
 
 
 @TRANSFORMS.register_module()
@@ -13,6 +14,7 @@ class LoadStream(ClipTransform):
 
     Args:
         stream: name of the stream, which the data set must have.
+        resize: bring images of another size to that of the frames (Pillow, bilinear); False: they are an error.
 
     Raises:
         KeyError: the data set has no such stream.
@@ -20,8 +22,8 @@ class LoadStream(ClipTransform):
         ValueError: an image differs from the frames in size.
     """
 
-    def __init__(self, *, stream: str = 'flow') -> None:
-        self.stream = stream
+    def __init__(self, *, stream: str = 'flow', resize: bool = False) -> None:
+        self.stream, self.resize = stream, resize
 
     def transform(self, results: Results) -> Results:
         """Add the stream."""
@@ -30,12 +32,14 @@ class LoadStream(ClipTransform):
             raise KeyError(f"LoadStream: data set {results['dataset']!r} has no stream {self.stream!r}, only "
                            f"{sorted(results.get('stream_paths', {}))}; switch it on there, or leave this step out")
         paths = [str(path_of(results['video_id'], frame_id)) for frame_id in results['frame_ids']]
-        decoded = decode_frames(paths)
-        for path, image in decoded.items():
-            if image.shape[:2] != tuple(results['ori_shape']):
+        size, images = tuple(results['ori_shape']), {}
+        for path, image in decode_frames(paths).items():
+            if image.shape[:2] != size and not self.resize:
                 raise ValueError(f'{path}: image of size {image.shape[:2]} (height, width), but the frames of video '
-                                 f"{results['video_id']!r} have {tuple(results['ori_shape'])}; make it again from them")
-        results['frames'][self.stream] = np.stack([decoded[path] for path in paths])  # T H W 3
+                                 f"{results['video_id']!r} have {size}; make it again from them, or set resize=True on "
+                                 'LoadStream')
+            images[path] = ClipCodec().resize_frames(image[None], size)[0]  # H W 3
+        results['frames'][self.stream] = np.stack([images[path] for path in paths])  # T H W 3
         return results
 
 
