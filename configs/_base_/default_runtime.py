@@ -18,6 +18,6 @@ log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 log_level = 'INFO'
 load_from = None
 resume = False
-randomness = dict(seed=42)
+randomness = dict(seed=42, diff_rank_seed=True)  # dropout of every process is its own
 
 _vars_runtime_ = ['vis_backends']

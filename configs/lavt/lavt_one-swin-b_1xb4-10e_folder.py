@@ -8,6 +8,7 @@ max_epochs = 10
 _vars_own_ = ['max_epochs', 'train_steps', 'test_steps']
 
 train_steps = [
+    dict(type='SampleLocalGlobalFrames', num_frames=1),  # of a video; an image has one
     dict(type='LoadFrames'),
     dict(type='LoadMasks'),
     dict(type='DrawExpression'),
@@ -27,10 +28,9 @@ test_steps = [
 model = dict(
     mask_space='original',
     backbone=dict(swin=dict(init_cfg=None)),  # every weight comes from load_from
-    text_encoder=dict(tokenizer=dict(keep_end=True, clean=True)))
+    text_encoder=dict(pretrained=None, tokenizer=dict(keep_end=True, clean=True)))
 
 train_cfg = dict(max_epochs=max_epochs, val_interval=1)
-val_cfg = dict(type='ValLoop')
 optim_wrapper = dict(optimizer=dict(lr=1e-5))
 train_dataloader = dict(
     batch_size=4,
@@ -39,11 +39,11 @@ train_dataloader = dict(
         _delete_=True, type='FolderDataset', data_root=data_root, split='train', unit='video', clip_length=1,
         pipeline=train_steps))
 val_dataloader = dict(
-    batch_size=1, num_workers=0, collate_fn=dict(type='pseudo_collate'),
+    _delete_=True, batch_size=1, num_workers=0, collate_fn=dict(type='pseudo_collate'),
     sampler=dict(type='VideoSampler'),
     dataset=dict(
         type='FolderDataset', data_root=data_root, split='valid', unit='video', test_mode=True, clip_length=8,
         pipeline=test_steps))
-test_dataloader = dict(_delete_=True, **val_dataloader)
+test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', convention='lavt', prefix='valid')
 test_evaluator = dict(type='IoUMetric', convention='lavt', prefix='test')

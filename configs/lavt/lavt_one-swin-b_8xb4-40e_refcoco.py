@@ -4,3 +4,4 @@ _base_ = [
 ]
 
 train_dataloader = dict(batch_size=4)
+default_hooks = dict(checkpoint=dict(save_best='valid/oIoU', rule='greater'))

@@ -4,5 +4,7 @@ _base_ = [
 ]
 
 train_dataloader = dict(dataset=dict(subset='refcoco+', split_by='unc'))
+val_dataloader = dict(dataset=dict(subset='refcoco+', split_by='unc'))
 test_dataloader = dict(dataset=dict(subset='refcoco+', split_by='unc'))
 test_evaluator = dict(prefix='refcoco+')
+default_hooks = dict(checkpoint=dict(save_best='valid/oIoU', rule='greater'))

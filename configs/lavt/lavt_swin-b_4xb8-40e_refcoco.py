@@ -2,3 +2,4 @@ _base_ = [
     '../_base_/models/lavt_swin-b.py', '../_base_/datasets/refcoco_480.py', '../_base_/schedules/lavt_40e.py',
     '../_base_/default_runtime.py'
 ]
+default_hooks = dict(checkpoint=dict(save_best='valid/oIoU', rule='greater'))

@@ -4,5 +4,7 @@ _base_ = [
 ]
 
 train_dataloader = dict(dataset=dict(subset='refcocog', split_by='google'))
+val_dataloader = dict(dataset=dict(subset='refcocog', split_by='google'))
 test_dataloader = dict(dataset=dict(subset='refcocog', split_by='google'))
 test_evaluator = dict(prefix='refcocog-google')
+default_hooks = dict(checkpoint=dict(save_best='valid/oIoU', rule='greater'))

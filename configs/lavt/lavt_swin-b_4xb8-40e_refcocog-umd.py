@@ -4,5 +4,7 @@ _base_ = [
 ]
 
 train_dataloader = dict(dataset=dict(subset='refcocog', split_by='umd'))
+val_dataloader = dict(dataset=dict(subset='refcocog', split_by='umd'))
 test_dataloader = dict(dataset=dict(subset='refcocog', split_by='umd'))
 test_evaluator = dict(prefix='refcocog-umd')
+default_hooks = dict(checkpoint=dict(save_best='valid/oIoU', rule='greater'))

@@ -294,6 +294,9 @@ class VideoExpressionDataset(Dataset, ABC):
         frame_ids, span = list(self.frame_ids_of(video)), range(plan.start, plan.stop)
         num_frames = len(frame_ids)
         if self.key_frame_items:
+            if plan.start >= num_frames:
+                raise ValueError(f'{self.name}, video {video.video_id!r}: frame {plan.start} (from 0) is annotated, '
+                                 f'but the video has {num_frames} frames; unpack or extract it again')
             span, extra = range(num_frames), dict(key_frame=plan.start)
         else:
             extra = {}

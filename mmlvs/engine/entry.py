@@ -12,6 +12,7 @@ from mmlvs.engine.rules import newest_checkpoint
 from mmlvs.engine.runner import Runner
 from mmlvs.registry import RUNNERS
 from mmlvs.utils import check_config
+from mmlvs.utils.config_check import ConfigKeyError, declared_names
 
 
 def load_config(path: str | os.PathLike, options: dict | None = None) -> Config:
@@ -19,11 +20,18 @@ def load_config(path: str | os.PathLike, options: dict | None = None) -> Config:
 
     Raises:
         FileNotFoundError: there is no such file.
+        ConfigKeyError: an override of a variable that the file has worked with already.
     """
     if not osp.isfile(path):
         raise FileNotFoundError(f'there is no config at {path}: expected a file such as '
                                 'configs/referformer/referformer_r50_8xb1-6e_ref-youtube-vos.py')
     cfg = Config.fromfile(path)
+    variables = declared_names(cfg)
+    late = sorted({key.split('.')[0] for key in options or {}} & variables)
+    if late:
+        raise ConfigKeyError(f'{", ".join(late)}: a variable of {path}, whose value has gone into other settings while '
+                             'the file was read; a change now has no effect. Override the settings that hold it '
+                             '(tools/analysis_tools/print_config.py shows them), or inherit the config in one of yours')
     cfg.merge_from_dict(options or {})
     return cfg
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
+from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner import Runner as MMEngineRunner
 from torch.utils.data import DataLoader
 
@@ -32,6 +33,7 @@ class RunnerRules:
 
     resumed: bool = False
     new_stage: bool = False
+    testing: bool = False
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """mmengine's default hooks and the house's own; a hook set to None is left out."""
@@ -48,7 +50,13 @@ class RunnerRules:
     @staticmethod
     def build_dataloader(dataloader: DataLoader | dict, seed: int | None = None,
                          diff_rank_seed: bool = False) -> DataLoader:
-        """A data loader with a generator of its own: reading data leaves the training's random numbers alone."""
+        """A data loader with a generator of its own: reading data leaves the training's random numbers alone.
+
+        Without workers (``num_workers=0``, to look for a fault) what only workers have is left out.
+        """
+        if isinstance(dataloader, dict) and not dataloader.get('num_workers'):
+            dataloader = {key: value for key, value in dataloader.items()
+                          if key not in ('persistent_workers', 'prefetch_factor')}
         loader = MMEngineRunner.build_dataloader(dataloader, seed=seed, diff_rank_seed=diff_rank_seed)
         if loader.generator is None:
             loader.generator = permutation_generator(0 if seed is None else seed)
@@ -61,12 +69,22 @@ class RunnerRules:
                 self.logger.info(f'removed {path}, which an interrupted run had not finished')
         return super().train()
 
+    def test(self) -> dict:
+        """Test; a checkpoint that lacks weights of the model is an error."""
+        self.testing = True
+        return super().test()
+
     def resume(self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True,
                map_location: Any = 'default') -> None:
         """Continue a run from its checkpoint, or begin a new stage with the checkpoint of another folder."""
         self.resumed = True
         self.new_stage = Path(filename).resolve().parent != Path(self.work_dir).resolve()
         super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        loop = self.train_loop
+        if isinstance(loop, EpochBasedTrainLoop) and loop.iter != loop.epoch * len(loop.dataloader):
+            self.logger.warning(f'{filename} was written within epoch {loop.epoch + 1}, after {loop.iter} iterations '
+                                f'of {len(loop.dataloader)} an epoch: the whole epoch is run again, so that this is '
+                                'not the uninterrupted run. Resume from an epoch_N.pth, or train by iterations')
         if self.new_stage:
             info = self.message_hub.runtime_info  # where mmengine's CheckpointHook keeps scores and names of files
             for name in [n for n in info if n in ('keep_ckpt_ids', 'last_ckpt') or n.startswith('best_')]:

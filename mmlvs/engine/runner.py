@@ -29,6 +29,7 @@ class Runner(RunnerRules, MMEngineRunner):
         * ``resume`` takes the newest whole checkpoint of the work folder; where a validation was due at that
           checkpoint it is run first, since the interruption may have come before its end;
         * several processes run on CPU (gloo) when there is no GPU;
+        * a test with a file that lacks weights is an error;
         * a checkpoint of another folder begins a new stage, with a best score of its own; one without optimiser is not
           resumed;
         * metrics receive samples, not dicts; clip state, random state and vocabulary hooks are always there.
@@ -72,7 +73,7 @@ class Runner(RunnerRules, MMEngineRunner):
         state = checkpoint.get('state_dict', checkpoint)
         for pattern, replacement in revise_keys:
             state = {re.sub(pattern, replacement, key): value for key, value in state.items()}
-        report_keys(model.load_state_dict(state, strict=strict), filename, self.logger)
+        report_keys(model.load_state_dict(state, strict=strict), filename, self.logger, complete=self.testing)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint

@@ -84,14 +84,25 @@ def save_checkpoint_file(checkpoint: dict[str, Any], path: str | os.PathLike) ->
         torch.save(checkpoint, temporary)
 
 
-def report_keys(keys: Any, filename: str, logger: Any) -> None:
+def report_keys(keys: Any, filename: str, logger: Any, *, complete: bool = False) -> None:
     """Warn of tensors that a model and a file do not share.
 
     Args:
         keys: (missing, unexpected), what ``load_state_dict(strict=False)`` returns.
         filename: the file, for the message.
         logger: gets the warnings.
+        complete: the model is to be tested, so that what the file lacks would be random.
+
+    Raises:
+        CheckpointError: tensors are missing (other than counters of batch norms) and ``complete`` is set.
     """
+    lost = [name for name in keys[0] if not name.endswith('num_batches_tracked')]
+    if complete and lost:
+        foreign = ' It looks like a file of another code: tools/model_converters/convert.py makes one of ours of it.' \
+            if len(lost) > len(keys[0]) // 2 and keys[1] else ''
+        raise CheckpointError(f'{filename} lacks {len(lost)} tensors of this model, such as {", ".join(lost[:4])}, and '
+                              f'has {len(keys[1])} unknown ones: parts of the network would be tested with random '
+                              f'weights. Take the config it was trained with.{foreign}')
     for what, names in zip(('missing in', 'unknown in'), keys, strict=True):
         if names:
             shown = ', '.join(names[:8]) + (f' … and {len(names) - 8} more' if len(names) > 8 else '')

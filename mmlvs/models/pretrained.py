@@ -81,8 +81,8 @@ def load_pretrained(module: nn.Module, init_cfg: Mapping[str, Any], form: Weight
     try:
         content = read_weights(path)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f'{error}; {owner} needs it for its start. Fetch the file, or set init_cfg=None to '
-                                'start from random weights') from error
+        raise FileNotFoundError(f'{error}; {owner} needs it for its start. Fetch the file, or set init_cfg=None '
+                                '(of a text encoder pretrained=None) to start from random weights') from error
     try:
         form = _renaming(form, content, init_cfg.get('rename') or {})
         result = form.convert(content, module.state_dict(), init_cfg.get('skip', ()), _fit(module))

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from PIL import Image
 
 from mmlvs.datasets import FolderDataset
+from mmlvs.registry import DATASETS
 
 SAMPLE = Path(__file__).parents[1] / 'data' / 'samples' / 'my_folder'
 LOAD = [dict(type='LoadFrames'), dict(type='LoadMasks'), dict(type='PackClip')]
@@ -125,3 +127,11 @@ def test_files_that_do_not_fit(root):
     (root / 'train.json').write_text('{"videos": }')
     with pytest.raises(ValueError, match='is no valid JSON'):
         _dataset(root)
+
+
+def test_the_recipe_for_own_images_takes_single_frames_of_videos():
+    recipe = Path(__file__).parents[2] / 'configs/lavt/lavt_one-swin-b_1xb4-10e_folder.py'
+    settings = {**Config.fromfile(recipe).train_dataloader.dataset, 'data_root': str(SAMPLE)}
+    dataset = DATASETS.build(settings)
+    assert len({dataset.video_of(n) for n in range(len(dataset))}) > 1
+    assert {len(dataset[n]['inputs']['img']) for n in range(len(dataset))} == {1}

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from mmlvs.engine import FSDPStrategy, Runner, StrictOptimWrapperConstructor
-from mmlvs.engine.entry import predict_in_bfloat16, resume_automatically
+from mmlvs.engine.entry import load_config, predict_in_bfloat16, resume_automatically
 from mmlvs.engine.hooks.random_state_hook import random_state, set_random_state
 from mmlvs.engine.rules import newest_checkpoint
 from mmlvs.io.checkpoint import CheckpointError, load_checkpoint_file, save_checkpoint_file
@@ -201,3 +201,49 @@ def test_a_misspelt_rule_of_parameter_groups_is_an_error(rules, message):
     settings = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1.0))
     with pytest.raises(ValueError, match=message):
         StrictOptimWrapperConstructor(settings, rules)(Sharded())
+
+
+def test_a_file_that_lacks_weights_is_not_tested(tmp_path):
+    config = dummy_config(str(tmp_path), epochs=1)
+    runner = Runner.from_cfg(Config(config))
+    state = runner.model.state_dict()
+    name = next(iter(state))
+    save_checkpoint_file(dict(state_dict={k: v for k, v in state.items() if k != name}), tmp_path / 'part.pth')
+    runner = Runner.from_cfg(Config({**config, 'load_from': str(tmp_path / 'part.pth')}))
+    with pytest.raises(CheckpointError, match=f'part.pth lacks 1 tensors of this model, such as {name}'):
+        runner.test()
+    save_checkpoint_file(dict(model=state, epoch=3), tmp_path / 'foreign.pth')
+    runner = Runner.from_cfg(Config({**config, 'load_from': str(tmp_path / 'foreign.pth')}))
+    with pytest.raises(CheckpointError, match='convert.py makes one of ours'):
+        runner.test()
+
+
+def test_data_are_read_without_workers():
+    """What only workers have does not stand in the way of looking for a fault."""
+    loader = dict(dummy_config('x')['train_dataloader'], num_workers=0, persistent_workers=True, prefetch_factor=4)
+    assert Runner.build_dataloader(loader).num_workers == 0
+
+
+def test_resuming_within_an_epoch_is_said(tmp_path, monkeypatch):
+    for by_epoch in (True, False):
+        config = dummy_config(str(tmp_path), epochs=1)
+        config['default_hooks']['checkpoint'].update(by_epoch=by_epoch, interval=1)
+        Runner.from_cfg(Config(config)).train()
+    said = []
+    for name, expected in (('iter_1.pth', 1), ('epoch_1.pth', 0)):
+        runner = Runner.from_cfg(Config(dummy_config(str(tmp_path), epochs=2)))
+        monkeypatch.setattr(runner.logger, 'warning', said.append)
+        runner._train_loop = runner.build_train_loop(runner._train_loop)
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+        said.clear()
+        runner.resume(str(tmp_path / name))
+        assert sum('the whole epoch is run again' in line for line in said) == expected, name
+
+
+def test_a_variable_cannot_be_overridden_late():
+    root = Path(__file__).parents[2]
+    path = root / 'configs/referformer/referformer_tiny_1xb8-640i_moving-shapes-easy.py'
+    assert load_config(path, {'train_cfg.max_iters': 4}).train_cfg.max_iters == 4
+    with pytest.raises(ConfigKeyError, match='max_iters: a variable of .*no effect'):
+        load_config(path, {'max_iters': 4})

@@ -1,7 +1,8 @@
 # RefCOCO as LAVT trains and tests on it: frames and masks of 480 x 480, no augmentation, raw sentences; training draws
-# one sentence of a reference, testing asks all of them. Pixels in two polygons of an object are background, as its
-# reader has them. Another set: `subset`, `split_by` and `split` of the data sets.
-_vars_refcoco_480_ = ['data_root', 'subset', 'split_by', 'resize', 'train_pipeline', 'test_pipeline']
+# one sentence of a reference, testing asks all of them, and the validation that chooses the model a fixed one. Pixels
+# in two polygons of an object are background, as its reader has them. Another set: `subset`, `split_by` and `split` of
+# the data sets.
+_vars_refcoco_480_ = ['data_root', 'subset', 'split_by', 'resize', 'train_pipeline', 'valid_pipeline', 'test_pipeline']
 data_root = 'data/refer'
 subset = 'refcoco'
 split_by = 'unc'
@@ -14,6 +15,7 @@ train_pipeline = [
     resize,
     dict(type='PackClip'),
 ]
+valid_pipeline = train_pipeline
 test_pipeline = [
     dict(type='LoadFrames'),
     dict(type='LoadMasks'),
@@ -31,6 +33,17 @@ train_dataloader = dict(
     dataset=dict(
         type='RefCOCODataset', data_root=data_root, subset=subset, split_by=split_by, split='train', unit='video',
         text='raw', overlap='drop', pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=False,
+    collate_fn=dict(type='pseudo_collate'),
+    sampler=dict(type='VideoSampler'),
+    dataset=dict(
+        type='RefCOCODataset', data_root=data_root, subset=subset, split_by=split_by, split='val', unit='video',
+        text='raw', overlap='drop', test_mode=True, pipeline=valid_pipeline))
+val_cfg = dict(type='ValLoop')
+val_evaluator = dict(type='IoUMetric', convention='lavt', prefix='valid')
 test_dataloader = dict(
     batch_size=1,
     num_workers=2,

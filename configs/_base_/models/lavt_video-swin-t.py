@@ -24,4 +24,5 @@ model = dict(
         tokenizer=dict(type='PretrainedTokenizer', path=bert, max_length=22, keep_end=False, clean=False)),
     decoder=dict(type='TopDownMaskDecoder'),
     criterion=dict(type='ClassCrossEntropy', weights=(0.9, 1.1)),
+    max_expressions=1,  # of a video pass the network at once in testing: a bound of memory, results are the same
     decode_all=True)  # statistics of the decoder's batch norms are over all frames of a clip, as the authors have it

@@ -24,5 +24,6 @@ model = dict(
         reductions=(8, 4, 2, 1), num_groups=8),
     mask_head=dict(type='DynamicMaskHead', hidden_channels=8, num_layers=3),
     criterion=dict(type='ReferFormerCriterion', matcher=dict(type='ClipMatcher')),
+    max_expressions=4,  # of a video pass the transformer at once: a bound of memory, results are the same
     num_queries=5,
     num_classes=1)

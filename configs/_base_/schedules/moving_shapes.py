@@ -4,7 +4,9 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4, fused=True), clip_grad=dict(max_norm=1.0, norm_type=2))
+    constructor='StrictOptimWrapperConstructor',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4, fused=True),
+    clip_grad=dict(max_norm=1.0, norm_type=2))
 
 val_evaluator = dict(type='JFMetric', prefix='valid')
 test_evaluator = dict(type='JFMetric', prefix='test', group_by=['clue_type'], baselines=['largest', 'random', 'all'])

@@ -59,7 +59,10 @@ class ClipVisualizationHook(Hook):
         meta = sample.metainfo
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         rows = sheet_rows(sample, columns=self.columns, flow=flow, threshold=getattr(model, 'mask_threshold', 128))
-        name = f'{meta["video_id"]}_clip{meta["clip"]["index"]:03d}_{"-".join(meta["expression_ids"])}'[:120]
+        place = f'clip{meta["clip"]["index"]:03d}'
+        if sample.is_key_frame_item:  # a video has an item for each annotated frame
+            place = f'frame{"-".join(str(meta["frame_ids"][t]) for t in sample.scored_frames)}'
+        name = f'{meta["video_id"]}_{place}_{"-".join(meta["expression_ids"])}'[:120]
         write_contact_sheet(folder / f'{name.replace("/", "_")}.png', rows, columns=self.columns,
                             cell_height=self.cell_height, title=str(meta['video_id']))
 
@@ -74,14 +77,15 @@ def sheet_rows(sample: VideoSegDataSample, *, columns: int, flow: Tensor | None 
         flow: (T, 3, h, w) uint8 or float in 0..1, flow images of the clip; shown with soft maps, once a clip.
         threshold: level of the soft map above which a pixel is foreground.
     """
-    from mmlvs.io.video import read_frames
+    from mmlvs.datasets.frame_files import decode_frames
     from mmlvs.visualization import SheetRow, spread
     from mmlvs.visualization.item_sheet import to_pictures
 
     meta = sample.metainfo
     shown = spread(len(sample.pred_frames), columns).tolist()
     steps = [sample.pred_frames[k] for k in shown]
-    frames = np.concatenate([read_frames(meta['frame_paths'][t]) for t in steps])
+    decoded = decode_frames([meta['frame_paths'][t] for t in steps])
+    frames = np.stack([decoded[str(meta['frame_paths'][t])] for t in steps])
     texts = list(meta.get('texts') or [''] * sample.num_expressions)
     soft, annotated = sample.get('pred_soft'), sample.get('gt_annotated')
     rows = []

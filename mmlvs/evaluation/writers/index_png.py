@@ -30,6 +30,8 @@ class RefDavisWriter(VideoMetric):
         prefix, collect_device: as in VideoMetric.
     """
 
+    needs_truth = False
+
     def __init__(self, *, out_dir: str | os.PathLike, num_sets: int = 4, threshold: float = 0.5,
                  background: float = 0.1, prefix: str | None = 'ref_davis', collect_device: str = 'cpu') -> None:
         super().__init__(prefix=prefix, collect_device=collect_device)

@@ -32,6 +32,8 @@ class RefYouTubeVOSWriter(VideoMetric):
         prefix, collect_device: as in VideoMetric.
     """
 
+    needs_truth = False
+
     top_folder = TOP_FOLDER
 
     def __init__(self, *, out_dir: str | os.PathLike, archive: str | None = 'submission.zip',

@@ -23,6 +23,8 @@ class SaliencyWriter(VideoMetric):
         prefix, collect_device: as in VideoMetric.
     """
 
+    needs_truth = False
+
     def __init__(self, *, out_dir: str | os.PathLike, prefix: str | None = 'soft_maps', collect_device: str = 'cpu'
                  ) -> None:
         super().__init__(prefix=prefix, collect_device=collect_device)

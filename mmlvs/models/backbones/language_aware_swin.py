@@ -62,6 +62,9 @@ class LanguageAwareSwin(BaseModule):
             block.attn.true_offsets = true_offsets
         self.frames_apart = isinstance(self.swin, SwinBackbone)
         self.fuse_clip = not self.frames_apart if fuse_clip is None else fuse_clip
+        if not self.frames_apart and not self.fuse_clip:
+            raise ValueError('LanguageAwareSwin: fuse_clip=False, but this backbone sees the frames of a clip '
+                             'together; leave it out, or take SwinBackbone')
         self.gate, self.outputs, self.zero_gates = gate, outputs, zero_gates
         channels = self.swin.out_channels
         fusions = [fusion] * len(channels) if isinstance(fusion, dict) else list(fusion)

@@ -1,6 +1,7 @@
 """Losses of two-channel logits, background and referent, against one class a pixel (LAVT).
 
-All take logits (N, 2, H, W) and targets (N, H, W) int64; pixels of class ``IGNORED`` do not count.
+All take logits (N, 2, H, W) and targets (N, H, W) int64; pixels of class ``IGNORED`` do not count. Half precision is
+computed in float32: sums over a map need it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,14 @@ from mmlvs.registry import MODELS
 IGNORED = 255
 
 
+def in_full_precision(logits: Tensor) -> Tensor:
+    """Logits in float32, or in float64 if they are."""
+    return logits.float() if logits.element_size() < 4 else logits
+
+
 def class_maps(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Probabilities and targets of both classes, (N, 2, H, W) each; both are 0 where nothing counts."""
+    logits = in_full_precision(logits)
     counts = (target != IGNORED)[:, None]  # N H W -> N 1 H W
     wanted = torch.stack([target == 0, target == 1], dim=1)  # N 2 H W
     return logits.softmax(dim=1) * counts, wanted.to(logits.dtype)
@@ -25,6 +32,7 @@ def class_maps(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def class_cross_entropy(logits: Tensor, target: Tensor, *, weights: Sequence[float]) -> Tensor:
     """Cross-entropy, weighted by class, mean by weight."""
+    logits = in_full_precision(logits)
     return F.cross_entropy(logits, target, logits.new_tensor(weights), ignore_index=IGNORED)
 
 
@@ -45,8 +53,8 @@ def class_focal(logits: Tensor, target: Tensor, *, alpha: float = 0.25, gamma: f
         rewards_wrong: the reference's formula, whose term of negative pixels has the sign turned round (specification
             of LAVT, quirk 15); for comparison only.
     """
-    counts = (target != IGNORED)[:, None].to(logits.dtype)
     probs, wanted = class_maps(logits, target)
+    counts = (target != IGNORED)[:, None].to(probs.dtype)
     right = probs * wanted + (1 - probs) * (1 - wanted)
     negative = torch.log((1 - right if rewards_wrong else right) + eps)
     terms = -alpha * (1 - right)**gamma * (wanted * torch.log(right + eps) + (1 - wanted) * negative)

@@ -58,12 +58,17 @@ class LAVT(VideoSegmentor):
             training only.
         mask_space: size of predicted masks: ``'original'`` or ``'network'``, as RefCOCO and A2D are scored by LAVT.
         probabilities: attach mask probabilities (``pred_prob``).
-        max_expressions: rows that pass the network at once; None = all.
+        max_expressions: rows that pass the network at once in testing; None = all. In training they stay together,
+            since statistics of batch norms are over them.
         data_preprocessor, init_cfg: as for :class:`VideoSegmentor`.
 
     Raises:
-        ValueError: unknown ``mask_space``, or ``max_expressions`` below 1.
+        ValueError: unknown ``mask_space``, ``max_expressions`` below 1, or a backbone that sees the frames of a clip
+            together, which :class:`LAVTVideo` is for.
     """
+
+    sees_clips = False
+    """Whether the backbone may see the frames of a clip together."""
 
     def __init__(self, *, backbone: dict | nn.Module, text_encoder: dict | nn.Module, decoder: dict | nn.Module,
                  criterion: dict | nn.Module | None = None, mask_space: str = 'original', probabilities: bool = False,
@@ -78,6 +83,9 @@ class LAVT(VideoSegmentor):
         self.text_encoder = build(text_encoder, MODELS)
         text = dict(text_channels=self.text_encoder.out_channels)
         self.backbone = build(backbone, MODELS, **_taken(backbone, text))
+        if getattr(self.backbone, 'fuse_clip', False) and not self.sees_clips:
+            raise ValueError(f'{type(self).__name__}: its frames are segmented alone, but the backbone sees those of a '
+                             'clip together; take LAVTVideo')
         self.decoder = build(decoder, MODELS, in_channels=self.backbone.out_channels, **_taken(decoder, text))
         self.criterion = build(criterion, MODELS)
 
@@ -127,7 +135,8 @@ class LAVT(VideoSegmentor):
         """
         if len(text) != len(clip_of):
             raise ValueError(f'{len(text)} expressions for {len(clip_of)} rows')
-        step, clip_of = self.max_expressions or max(len(clip_of), 1), clip_of.to(frames.device)
+        bound, clip_of = None if self.training else self.max_expressions, clip_of.to(frames.device)
+        step = bound or max(len(clip_of), 1)
         parts = [self.segment(frames, text[start:start + step], clip_of[start:start + step], key_frames)
                  for start in range(0, len(clip_of), step)]
         low = torch.cat(parts) if len(parts) != 1 else parts[0]
@@ -201,15 +210,20 @@ class LAVT(VideoSegmentor):
             size = tuple(meta['ori_shape' if self.mask_space == 'original' else 'img_shape'])
             count = (0, len(sample.scored_frames))
             device = inputs['img'].frames.device
-            found = [foreground(next(logits), size, self.data_preprocessor.codec.frames_at_once)
-                     for _ in range(sample.num_expressions)]
-            masks = torch.stack([m for m, _ in found]) if found else torch.zeros((*count, *size), device=device).bool()
-            probs = torch.stack([p for _, p in found]) if found else torch.zeros((*count, *size), device=device)
-            area = masks.sum(dim=(2, 3)).clamp(min=1)
-            sample.set_prediction(masks, scores=(probs * masks).sum(dim=(2, 3)) / area, space=self.mask_space)
+            masks, scores = torch.zeros((*count, *size), device=device).bool(), torch.zeros(count, device=device)
+            found = [self._mask_of(next(logits), size) for _ in range(sample.num_expressions)]
+            if found:
+                masks, scores = (torch.stack([row[i] for row in found]) for i in (0, 1))
+            sample.set_prediction(masks, scores=scores, space=self.mask_space)
             if self.probabilities:
-                sample.pred_prob = probs
+                sample.pred_prob = torch.stack([row[2] for row in found]) if found else masks.float()
         return data_samples
+
+    def _mask_of(self, logits: Tensor, size: Size) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Masks and probabilities (K, H, W) of a row (None unless they are kept), and the mean of each mask (K,)."""
+        mask, prob = foreground(logits, size, self.data_preprocessor.codec.frames_at_once)
+        score = (prob * mask).sum(dim=(1, 2)) / mask.sum(dim=(1, 2)).clamp(min=1)
+        return mask, score, prob if self.probabilities else None
 
 
 def row_target(sample: VideoSegDataSample, expression: int, size: Size) -> tuple[list[int], Tensor]:

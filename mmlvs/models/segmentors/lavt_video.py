@@ -30,6 +30,8 @@ class LAVTVideo(LAVT):
         ValueError: a backbone that sees frames alone, or ``most_frames`` below 1.
     """
 
+    sees_clips = True
+
     def __init__(self, *, backbone: dict | nn.Module, text_encoder: dict | nn.Module, decoder: dict | nn.Module,
                  criterion: dict | nn.Module | None = None, decode_all: bool = False,
                  most_frames: int | None = None, mask_space: str = 'original', probabilities: bool = False,

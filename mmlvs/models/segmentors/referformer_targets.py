@@ -59,7 +59,7 @@ def _row(sample: VideoSegDataSample, expression: int, size: tuple[int, int], num
         seen = sample.gt_valid[objects][:, frames].to(device=target.device, dtype=torch.bool)  # O K
         corners = _join_boxes(sample.gt_boxes[objects][:, frames].to(boxes), seen)  # O K 4 -> K 4
         valid[:len(frames)] = seen.any(dim=0)
-        masks[:len(frames)] = target[frames] & valid[:len(frames), None, None]
+        masks[:len(frames)] = target[frames]  # also where the box has lost its area and the frame counts as invalid
         boxes[:len(frames)] = _relative(corners, size) * valid[:len(frames), None]
     label = _label(sample, objects) if with_labels else 0
     return RowTarget(masks=masks, boxes=boxes, valid=valid, label=label)

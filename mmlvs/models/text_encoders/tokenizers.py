@@ -67,6 +67,9 @@ class PretrainedTokenizer(nn.Module):
 
     def __init__(self, *, path: str, max_length: int | None = None, keep_end: bool = True, clean: bool = True) -> None:
         super().__init__()
+        if max_length is not None and max_length < 3:
+            raise ValueError(f'PretrainedTokenizer: max_length {max_length}, expected at least 3 (start, a word, end) '
+                             'or None')
         self.path = path
         self.max_length = max_length
         self.keep_end = keep_end
@@ -77,10 +80,11 @@ class PretrainedTokenizer(nn.Module):
         from transformers import AutoTokenizer
 
         folder = Path(self.path).expanduser()
-        need = ('It must hold tokenizer.json (or vocab.json and merges.txt) and tokenizer_config.json or config.json '
-                'of the encoder. On a computer with network access: "hf download FacebookAI/roberta-base --local-dir '
-                'FOLDER"; then copy the folder and set "path" to it. Without pretrained files use WordTokenizer, '
-                'which learns the words of the annotations')
+        need = ('It must hold tokenizer.json (or vocab.txt of BERT, vocab.json and merges.txt of RoBERTa) and '
+                'tokenizer_config.json or config.json of the encoder. On a computer with network access: "hf download '
+                'google-bert/bert-base-uncased --local-dir FOLDER" for LAVT, "hf download FacebookAI/roberta-base '
+                '--local-dir FOLDER" for ReferFormer; then copy the folder and set "path" to it. Without pretrained '
+                'files use WordTokenizer, which learns the words of the annotations')
         if not folder.is_dir():
             raise FileNotFoundError(f'tokenizer folder {folder} does not exist. {need}')
         try:

@@ -12,6 +12,7 @@ from tests.doors.dummies import dummy_config
 def stage(work_dir, *, epochs, resume_from=None, kind='StageCheckpointHook', rule='greater'):
     config = dummy_config(str(work_dir), epochs=epochs)
     config['default_hooks']['checkpoint'].update(type=kind, save_best='iou', rule=rule)
+    config['experiment_name'] = str(work_dir)  # runs of one second would share what they log
     config.update(resume=resume_from is not None, load_from=resume_from and str(resume_from))
     runner = Runner.from_cfg(Config(config))
     runner.train()

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from mmlvs.datasets import frame_files
 from mmlvs.engine.hooks.visualization_hook import ClipVisualizationHook, sheet_rows
-from mmlvs.io import video
+from mmlvs.io import write_video
 from mmlvs.structures import VideoSegDataSample
 
 T, H, W = 9, 24, 32
@@ -78,10 +79,31 @@ def test_text_methods_have_no_new_strips(make):
 
 
 def test_reads_no_more_frames_than_are_shown(make, monkeypatch):
-    read, paths = video.read_frames, []
-    monkeypatch.setattr(video, 'read_frames', lambda path: paths.append(path) or read(path))
+    decode, asked = frame_files.decode_frames, []
+    monkeypatch.setattr(frame_files, 'decode_frames', lambda paths: asked.extend(paths) or decode(paths))
     sheet_rows(make(), columns=3)
-    assert [path[-9:] for path in paths] == ['00000.png', '00004.png', '00008.png']
+    assert [path[-9:] for path in asked] == ['00000.png', '00004.png', '00008.png']
+
+
+def test_frames_of_a_video_file(make, tmp_path):
+    """Their addresses name the file and the number of the frame."""
+    frames = np.zeros((T, H, W, 3), np.uint8)
+    frames[:, :, :, 1] = np.linspace(0, 250, T).astype(np.uint8)[:, None, None]
+    write_video(tmp_path / 'clip.mp4', frames)
+    sample = make()
+    sample.set_metainfo(dict(frame_paths=[frame_files.video_frame_path(tmp_path / 'clip.mp4', t) for t in range(T)]))
+    shown = sheet_rows(sample, columns=3)[0].frames
+    wanted = frames[[0, T // 2, -1], 0, 0, 1].astype(int)
+    assert shown.shape == (3, H, W, 3) and np.abs(shown[:, H // 2, W // 2, 1] - wanted).max() < 20
+
+
+def test_each_annotated_frame_has_its_sheet(make, tmp_path):
+    """Items of key frames all are clip 0 of their video."""
+    hook = ClipVisualizationHook(columns=3, cell_height=H, test_dir=str(tmp_path / 'sheets'))
+    runner = SimpleNamespace(rank=0, iter=0, model=SimpleNamespace())
+    for key in (2, 5):
+        hook.after_test_iter(runner, 0, None, [make(key_frames=[key])])
+    assert len(list((tmp_path / 'sheets').iterdir())) == 2
 
 
 def test_hook_writes_sheets(make, tmp_path):

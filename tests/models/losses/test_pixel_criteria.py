@@ -43,6 +43,17 @@ def test_ignored_pixels_do_not_count(name):
     torch.testing.assert_close(FORMULAS[name](logits, target), FORMULAS[name](logits[..., :12], target[..., :12]))
 
 
+@pytest.mark.parametrize('name', FORMULAS)
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_half_precision_is_computed_in_full(name, dtype):
+    """Sums over the pixels of a map lose their small terms in half precision, or overflow."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn((2, 2, 96, 96), generator=generator).to(dtype)
+    target = torch.randint(0, 2, (2, 96, 96), generator=generator)
+    loss = FORMULAS[name](logits, target)
+    assert loss.dtype == torch.float32 and torch.equal(loss, FORMULAS[name](logits.float(), target))
+
+
 def test_weights_of_classes():
     logits, target = example()
     terms = F.cross_entropy(logits, target, reduction='none')

@@ -211,6 +211,24 @@ def test_methods_that_it_was_compared_with():
                                                           torch.ones(1, 2).bool()), torch.tensor([0]))
 
 
+def test_portions_are_for_testing():
+    """Batch norms of the decoder see all rows of a step in training, whatever ``max_expressions`` says."""
+    losses = []
+    for bound in (None, 1):
+        model = build(max_expressions=bound).train()
+        data = batch(model, [sample(), sample((2, ))], training=True)
+        losses.append(float(sum(model.loss(**data).values())))
+    assert losses[0] == losses[1]
+
+
+def test_backbones_that_see_clips_have_a_model_of_their_own():
+    video = dict(type='VideoSwinBackbone', window_size=(2, 4, 4), out_norm=True, **TINY)
+    with pytest.raises(ValueError, match='take LAVTVideo'):
+        build(backbone=dict(type='LanguageAwareSwin', swin=video, fusion=RELEASED))
+    with pytest.raises(ValueError, match='fuse_clip=False'):
+        build(video=True, backbone=dict(type='LanguageAwareSwin', swin=video, fusion=RELEASED, fuse_clip=False))
+
+
 def test_settings_that_cannot_be():
     with pytest.raises(ValueError, match="mask_space 'here'"):
         build(mask_space='here')

@@ -55,3 +55,11 @@ def test_labels():
 def test_ground_truth_of_another_size():
     with pytest.raises(ValueError, match=r'has \(20, 30\) pixels, its frames have \(10, 15\)'):
         row_targets([_sample()], [(10, 15)], 3)
+
+
+def test_a_mask_whose_box_has_no_area_stays():
+    """A crop may leave one column of pixels: the frame counts as invalid, its mask is a target all the same."""
+    sample = _sample(gt_objects=((0, ), ))
+    sample.gt_valid[0, 1] = False
+    (row, ) = row_targets([sample], [(20, 30)], 3)
+    assert row.valid.tolist() == [True, False, False] and row.masks[1].sum() == 80 and not row.boxes[1].any()
