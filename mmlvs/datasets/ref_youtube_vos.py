@@ -1,9 +1,12 @@
 """Ref-YouTube-VOS (2021 release) and every data set written in its layout."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from mmengine.logging import print_log
 
 from mmlvs.datasets.base import Expression, VideoExpressionDataset, VideoRecord
 from mmlvs.datasets.mask_sources import IndexPNG, MaskSource, object_number
@@ -65,9 +68,12 @@ class RefYouTubeVOSDataset(VideoExpressionDataset):
         without = self.layout['without'].get(self.split)
         if without is not None:
             other = self.data_root / self.layout['expressions'].format(split=without)
-            if other.is_file():
-                out = set(videos_of(other))
-                videos = {v: entry for v, entry in videos.items() if v not in out}
+            if not other.is_file():
+                print_log(f'{other} is missing: if {file} is the official one, videos of the split {without!r} are '
+                          'listed in it too and should be taken out; unpack that file. For other data set '
+                          'layout=dict(without={})', logger='current', level=logging.WARNING)
+            out = set(videos_of(other)) if other.is_file() else set()
+            videos = {v: entry for v, entry in videos.items() if v not in out}
         if self.layout['only'] is not None:
             unknown = sorted(set(self.layout['only']) - set(videos))
             if unknown:
