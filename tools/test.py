@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import math
 import os
 import os.path as osp
 
@@ -18,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file (.pth or .safetensors)')
     parser.add_argument('--work-dir', help='folder of logs and tables; default work_dirs/<config name>')
-    parser.add_argument('--out', help='write the scores to this JSON file')
+    parser.add_argument('--out', help='write the scores to this JSON file (null: nothing to measure)')
     parser.add_argument('--show-dir', help='write overlays of every tested clip into this folder')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast, on CPU as on GPU')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings: key=value …')
@@ -46,7 +47,7 @@ def main() -> None:
     if args.out and is_main_process():
         remove_parts(osp.dirname(args.out) or '.', osp.splitext(osp.basename(args.out))[0])  # of a killed test
         with atomic_path(args.out) as temporary, open(temporary, 'w') as f:
-            json.dump(scores, f, indent=1)
+            json.dump({name: value if math.isfinite(value) else None for name, value in scores.items()}, f, indent=1)
 
 
 if __name__ == '__main__':

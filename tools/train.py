@@ -30,6 +30,9 @@ def main() -> None:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
         'work_dirs', osp.splitext(osp.basename(args.config))[0])
+    if 'train_dataloader' not in cfg:
+        raise SystemExit(f'{args.config} is for testing alone (it has no train_dataloader); train the config that it '
+                         'inherits')
     if args.amp:
         cfg.optim_wrapper.type = 'mmlvs.BFloat16OptimWrapper'
     if args.resume == 'auto':

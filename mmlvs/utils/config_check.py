@@ -25,6 +25,16 @@ _TOP_EXTRA = {'env_cfg', 'default_scope', 'sync_bn', 'find_unused_parameters', '
               'custom_imports', 'tta_model', 'compile'}
 
 
+# dicts without type, whose reader is no class of a registry
+_PLAIN = {
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+    'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
+    'env_cfg.dist_cfg': {'backend', 'init_backend', 'timeout', 'init_method', 'port'},
+    'randomness': {'seed', 'diff_rank_seed', 'deterministic'},
+    'optim_wrapper.clip_grad': {'type', 'max_norm', 'norm_type', 'clip_value', 'error_if_nonfinite', 'foreach'},
+}
+
+
 class ConfigKeyError(KeyError):
     """A key of a config that nobody understands."""
 
@@ -36,7 +46,9 @@ def check_config(cfg: Config) -> None:
     """Check every key of a config against what the classes accept.
 
     * top-level names must be arguments of the Runner or be declared in a list ``_vars_`` (``_vars_runtime_`` …);
-    * every dict with a ``type`` that a registry knows may hold only arguments of that constructor.
+    * every dict with a ``type`` that a registry knows may hold only arguments of that constructor;
+    * dicts without ``type`` (environment, random numbers, clipping of gradients, codecs) hold only what is read;
+    * a default hook without ``type`` must be one of the base's.
 
     Args:
         cfg: a loaded config.
@@ -78,6 +90,13 @@ def _nested(value: Any, path: str) -> list[str]:
     if not isinstance(value, dict):
         return []
     problems = []
+    plain = _PLAIN.get(path) or (_codec_keys() if path.endswith('.codec') and 'type' not in value else None)
+    if plain:
+        problems += [_message(f'{path}.{key}', key, plain, path) for key in value if key not in plain | _ALWAYS]
+    if path == 'default_hooks':
+        named = {name for name, hook in value.items() if hook is None or not isinstance(hook, dict) or 'type' in hook}
+        problems += [_message(f'{path}.{name}', name, named, 'the base (a new hook needs a type), whose default_hooks')
+                     for name in value if name not in named]
     target = _resolve(value.get('type'))
     if target is not None:
         known, open_ended = accepted_keys(target)
@@ -117,6 +136,11 @@ def accepted_keys(target: Any) -> tuple[set[str], bool]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return names, False
     return names, True
+
+
+def _codec_keys() -> set[str]:
+    from mmlvs.structures import ClipCodec
+    return accepted_keys(ClipCodec)[0]
 
 
 def _resolve(kind: Any) -> Any:

@@ -26,6 +26,13 @@ def test_a_good_config_passes():
     (dict(train_cfg=dict(type='EpochBasedTrainLoop', max_epoch=1)), "did you mean 'max_epochs'"),
     (dict(custom_hooks=[dict(type='EMAHook', momentun=0.1)]), 'momentun'),
     (dict(num_frames=5), 'num_frames: .*declare it in _vars_'),
+    (dict(env_cfg=dict(cudnn_benchmrk=True)), "did you mean 'cudnn_benchmark'"),
+    (dict(env_cfg=dict(dist_cfg=dict(bakend='gloo'))), "did you mean 'backend'"),
+    (dict(randomness=dict(sed=1)), "did you mean 'seed'"),
+    (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.0), clip_grad=dict(max_nrm=1))), "mean 'max_norm'"),
+    (dict(model=dict(type='Isomer', data_preprocessor=dict(codec=dict(pad_divisr=1)))), "did you mean 'pad_divisor'"),
+    (dict(default_hooks=dict(visualization=dict(type='ClipVisualizationHook'), visualisation=dict(num_videos=0))),
+     "default_hooks.visualisation: .*did you mean 'visualization'"),
 ])
 def test_a_misspelt_key_fails(change, message):
     with pytest.raises(ConfigKeyError, match=message):
