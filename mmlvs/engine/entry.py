@@ -12,15 +12,16 @@ from mmlvs.engine.rules import newest_checkpoint
 from mmlvs.engine.runner import Runner
 from mmlvs.registry import RUNNERS
 from mmlvs.utils import check_config
-from mmlvs.utils.config_check import ConfigKeyError, declared_names
+from mmlvs.utils.config_check import declared_names
 
 
 def load_config(path: str | os.PathLike, options: dict | None = None) -> Config:
     """Read a config with all it inherits, and override settings as ``--cfg-options`` does.
 
+    An override of a variable (``_vars_``), with which the file has worked already, is warned of.
+
     Raises:
         FileNotFoundError: there is no such file.
-        ConfigKeyError: an override of a variable that the file has worked with already.
     """
     if not osp.isfile(path):
         raise FileNotFoundError(f'there is no config at {path}: expected a file such as '
@@ -29,9 +30,10 @@ def load_config(path: str | os.PathLike, options: dict | None = None) -> Config:
     variables = declared_names(cfg)
     late = sorted({key.split('.')[0] for key in options or {}} & variables)
     if late:
-        raise ConfigKeyError(f'{", ".join(late)}: a variable of {path}, whose value has gone into other settings while '
-                             'the file was read; a change now has no effect. Override the settings that hold it '
-                             '(tools/analysis_tools/print_config.py shows them), or inherit the config in one of yours')
+        warnings.warn(f'{", ".join(late)}: a variable of {path}, whose value has gone into other settings while the file '
+                      'was read; setting it now changes none of them. Override the settings that hold it '
+                      '(tools/analysis_tools/print_config.py shows them), or inherit the config in one of yours',
+                      stacklevel=2)
     cfg.merge_from_dict(options or {})
     return cfg
 

@@ -139,8 +139,7 @@ def accepted_keys(target: Any) -> tuple[set[str], bool]:
 
 
 def _codec_keys() -> set[str]:
-    from mmlvs.structures import ClipCodec
-    return accepted_keys(ClipCodec)[0]
+    return accepted_keys(_resolve('ClipCodec'))[0]
 
 
 def _resolve(kind: Any) -> Any:
