@@ -30,8 +30,8 @@ def load_config(path: str | os.PathLike, options: dict | None = None) -> Config:
     variables = declared_names(cfg)
     late = sorted({key.split('.')[0] for key in options or {}} & variables)
     if late:
-        warnings.warn(f'{", ".join(late)}: a variable of {path}, whose value has gone into other settings while the file '
-                      'was read; setting it now changes none of them. Override the settings that hold it '
+        warnings.warn(f'{", ".join(late)}: a variable of {path}, whose value has gone into other settings while the '
+                      'file was read; setting it now changes none of them. Override the settings that hold it '
                       '(tools/analysis_tools/print_config.py shows them), or inherit the config in one of yours',
                       stacklevel=2)
     cfg.merge_from_dict(options or {})
