@@ -32,6 +32,7 @@ class RunnerRules:
     """
 
     resumed: bool = False
+    resumed_from: str | None = None
     new_stage: bool = False
     testing: bool = False
 
@@ -77,7 +78,7 @@ class RunnerRules:
     def resume(self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True,
                map_location: Any = 'default') -> None:
         """Continue a run from its checkpoint, or begin a new stage with the checkpoint of another folder."""
-        self.resumed = True
+        self.resumed, self.resumed_from = True, filename
         self.new_stage = Path(filename).resolve().parent != Path(self.work_dir).resolve()
         super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
         loop = self.train_loop

@@ -40,7 +40,7 @@ class WholeCheckpointHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         if runner.resumed and 'optimizer' not in checkpoint:
-            raise CheckpointError('the checkpoint holds no optimiser, so a training cannot be resumed from it. Take an '
-                                  "epoch_N.pth or iter_N.pth (files of the best scores are whole with type="
+            raise CheckpointError(f'{runner.resumed_from} holds no optimiser, so a training cannot be resumed from it. '
+                                  "Take an epoch_N.pth or iter_N.pth (files of the best scores are whole with type="
                                   "'StageCheckpointHook' of default_hooks.checkpoint), or start anew from its weights "
                                   'with load_from')
