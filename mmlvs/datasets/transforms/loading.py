@@ -97,8 +97,11 @@ class LoadMasks(ClipTransform):
                 continue
             size = size or frame.ignore.shape
             if tuple(frame.ignore.shape) != tuple(size):
+                turned = '; a photo that its EXIF data turn must be saved upright' if tuple(
+                    frame.ignore.shape) == tuple(size)[::-1] else ''
                 raise ValueError(f'{frame.source}: masks of size {tuple(frame.ignore.shape)} (height, width), but '
-                                 f"frames of video {results['video_id']!r} have {tuple(size)}; both must have one size")
+                                 f"frames of video {results['video_id']!r} have {tuple(size)}; both must have one size"
+                                 f'{turned}')
         if size is None:
             raise ValueError(f"video {results['video_id']!r}: no listed frame is annotated and no frame is loaded, so "
                              'the size of its masks is unknown; put LoadFrames before LoadMasks')
