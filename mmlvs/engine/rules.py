@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import is_main_process
+from mmengine.dist import get_rank, is_main_process
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner import Runner as MMEngineRunner
 from torch.utils.data import DataLoader
@@ -51,14 +51,17 @@ class RunnerRules:
     @staticmethod
     def build_dataloader(dataloader: DataLoader | dict, seed: int | None = None,
                          diff_rank_seed: bool = False) -> DataLoader:
-        """A data loader with a generator of its own: reading data leaves the training's random numbers alone.
+        """A data loader with a generator of its own: reading data leaves the training's random numbers alone. The order
+        of the data follows from the seed of the settings, also where every process has a seed of its own.
 
         Without workers (``num_workers=0``, to look for a fault) what only workers have is left out.
         """
         if isinstance(dataloader, dict) and not dataloader.get('num_workers'):
             dataloader = {key: value for key, value in dataloader.items()
                           if key not in ('persistent_workers', 'prefetch_factor')}
-        loader = MMEngineRunner.build_dataloader(dataloader, seed=seed, diff_rank_seed=diff_rank_seed)
+        if diff_rank_seed and seed is not None:
+            seed -= get_rank()  # which mmengine has added
+        loader = MMEngineRunner.build_dataloader(dataloader, seed=seed, diff_rank_seed=diff_rank_seed and seed is None)
         if loader.generator is None:
             loader.generator = permutation_generator(0 if seed is None else seed)
         return loader

@@ -224,6 +224,19 @@ def test_data_are_read_without_workers():
     assert Runner.build_dataloader(loader).num_workers == 0
 
 
+def test_processes_with_seeds_of_their_own_share_the_order_of_data(tmp_path, monkeypatch):
+    """mmengine adds the rank to the seed, and would let samplers draw one; what a run reads follows from its config."""
+    config = dummy_config(str(tmp_path), epochs=1)
+    for rank in (0, 1):
+        monkeypatch.setattr('mmengine.runner.utils.get_rank', lambda rank=rank: rank)
+        monkeypatch.setattr('mmlvs.engine.rules.get_rank', lambda rank=rank: rank)
+        runner = Runner.from_cfg(Config({**config, 'randomness': dict(seed=7, diff_rank_seed=True),
+                                         'experiment_name': f'rank{rank}'}))
+        assert runner.seed == 7 + rank
+        loader = runner.build_dataloader(config['train_dataloader'], seed=runner.seed, diff_rank_seed=True)
+        assert loader.sampler.seed == 7
+
+
 def test_resuming_within_an_epoch_is_said(tmp_path, monkeypatch):
     for by_epoch in (True, False):
         config = dummy_config(str(tmp_path), epochs=1)
