@@ -98,11 +98,10 @@ def report_keys(keys: Any, filename: str, logger: Any, *, complete: bool = False
     """
     lost = [name for name in keys[0] if not name.endswith('num_batches_tracked')]
     if complete and lost:
-        foreign = ' It looks like a file of another code: tools/model_converters/convert.py makes one of ours of it.' \
-            if len(lost) > len(keys[0]) // 2 and keys[1] else ''
         raise CheckpointError(f'{filename} lacks {len(lost)} tensors of this model, such as {", ".join(lost[:4])}, and '
                               f'has {len(keys[1])} unknown ones: parts of the network would be tested with random '
-                              f'weights. Take the config it was trained with.{foreign}')
+                              'weights. Take the config it was trained with; if it is a file of another code, '
+                              'tools/model_converters/convert.py makes one of ours of it')
     for what, names in zip(('missing in', 'unknown in'), keys, strict=True):
         if names:
             shown = ', '.join(names[:8]) + (f' … and {len(names) - 8} more' if len(names) > 8 else '')

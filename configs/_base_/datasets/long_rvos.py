@@ -15,18 +15,12 @@ key_frame_pipeline = [
     dict(type='CleanText'),
     dict(type='PackClip'),
 ]
-test_pipeline = [
-    dict(type='LoadFrames'),
-    dict(type='LoadMasks'),
-    dict(type='ResizeClip', short_side=360, resize_gt=False),
-    dict(type='CleanText'),  # as in training
-    dict(type='PackClip'),
-]
 train_dataloader = dict(
     dataset=dict(
         type='LongRVOSDataset', data_root=long_rvos_root, sample='key_frames', clip_length=6,
         pipeline=key_frame_pipeline))
 test_dataloader = dict(
     dataset=dict(
-        type='LongRVOSDataset', data_root=long_rvos_root, with_masks=True, clip_length=60, pipeline=test_pipeline))
+        type='LongRVOSDataset', data_root=long_rvos_root, with_masks=True, clip_length=60,
+        pipeline={{_base_.clean_test_pipeline}}))
 test_evaluator = dict(_delete_=True, type='LongRVOSMetric', prefix='long_rvos')

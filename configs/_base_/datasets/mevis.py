@@ -4,13 +4,6 @@ _base_ = ['./ref_youtube_vos.py']
 _vars_mevis_ = ['mevis_root']
 mevis_root = 'data/mevis'
 
-test_pipeline = [
-    dict(type='LoadFrames'),
-    dict(type='LoadMasks'),
-    dict(type='ResizeClip', short_side=360, resize_gt=False),
-    dict(type='CleanText'),  # as in training
-    dict(type='PackClip'),
-]
 train_dataloader = dict(dataset=dict(type='MeViSDataset', data_root=mevis_root))
 val_dataloader = dict(
     batch_size=1,
@@ -20,8 +13,8 @@ val_dataloader = dict(
     sampler=dict(type='VideoSampler'),
     dataset=dict(
         type='MeViSDataset', data_root=mevis_root, split='valid_u', unit='video', test_mode=True, with_masks=True,
-        pipeline=test_pipeline))
+        pipeline={{_base_.clean_test_pipeline}}))
 val_cfg = dict(type='ValLoop')
 val_evaluator = dict(type='MeViSMetric', prefix='mevis_valid_u')
-test_dataloader = dict(dataset=dict(type='MeViSDataset', data_root=mevis_root, pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(type='MeViSDataset', data_root=mevis_root, pipeline={{_base_.clean_test_pipeline}}))
 test_evaluator = dict(_delete_=True, type='MeViSWriter', out_dir='work_dirs/mevis_submission')

@@ -1,7 +1,7 @@
 # Ref-YouTube-VOS as ReferFormer trains and tests on it: clips of 5 frames, short side 288..512, long side <= 640;
 # testing takes the whole video in one clip, short side 360, raw sentences. The masks of the valid split are not public:
 # nothing is validated while training, and testing writes the files that the server scores.
-_vars_ref_youtube_vos_ = ['data_root', 'num_frames', 'resize', 'train_pipeline', 'test_pipeline']
+_vars_ref_youtube_vos_ = ['data_root', 'num_frames', 'resize', 'train_pipeline', 'test_pipeline', 'clean_test_pipeline']
 data_root = 'data/ref-youtube-vos'
 num_frames = 5
 
@@ -30,6 +30,13 @@ test_pipeline = [
     dict(type='LoadFrames'),
     dict(type='LoadMasks'),
     dict(type='ResizeClip', short_side=360, resize_gt=False),
+    dict(type='PackClip'),
+]
+clean_test_pipeline = [  # of sets whose test has no published raw sentences to equal: cleaned as in training
+    dict(type='LoadFrames'),
+    dict(type='LoadMasks'),
+    dict(type='ResizeClip', short_side=360, resize_gt=False),
+    dict(type='CleanText'),
     dict(type='PackClip'),
 ]
 

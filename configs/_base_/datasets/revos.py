@@ -3,14 +3,9 @@ _base_ = ['./ref_youtube_vos.py']
 _vars_revos_ = ['revos_root']
 revos_root = 'data/revos'
 
-test_pipeline = [
-    dict(type='LoadFrames'),
-    dict(type='LoadMasks'),
-    dict(type='ResizeClip', short_side=360, resize_gt=False),
-    dict(type='CleanText'),  # as in training
-    dict(type='PackClip'),
-]
 train_dataloader = dict(dataset=dict(type='ReVOSDataset', data_root=revos_root))
-test_dataloader = dict(dataset=dict(type='ReVOSDataset', data_root=revos_root, with_masks=True, pipeline=test_pipeline))
+test_dataloader = dict(
+    dataset=dict(
+        type='ReVOSDataset', data_root=revos_root, with_masks=True, pipeline={{_base_.clean_test_pipeline}}))
 test_evaluator = dict(
     _delete_=True, type='ReVOSMetric', foreground=revos_root + '/mask_dict_foreground.json', prefix='revos')
